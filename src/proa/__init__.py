@@ -1,0 +1,3 @@
+"""Proa: a container engine for Linux."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,131 @@
+"""What the engine remembers of each container, exec and endpoint; stored as JSON in the database."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from proa.engine.options import ContainerOptions
+from proa.errors import Conflict
+
+
+class Status(StrEnum):
+    """Docker's words for a container's state."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+# What may follow what. `transition` refuses everything else; the test walks the whole product.
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.CREATED: frozenset({Status.RUNNING, Status.EXITED, Status.REMOVING}),
+    Status.RUNNING: frozenset({Status.PAUSED, Status.RESTARTING, Status.EXITED}),
+    Status.PAUSED: frozenset({Status.RUNNING, Status.EXITED}),
+    Status.RESTARTING: frozenset({Status.RUNNING, Status.EXITED, Status.REMOVING}),
+    Status.EXITED: frozenset({Status.RUNNING, Status.RESTARTING, Status.REMOVING}),
+    Status.REMOVING: frozenset({Status.DEAD}),
+    Status.DEAD: frozenset({Status.REMOVING}),
+}
+
+
+class State(msgspec.Struct, kw_only=True):
+    """The changing part of a container. Times are nanoseconds since the epoch, 0 for never."""
+
+    status: Status = Status.CREATED
+    pid: int = 0
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started_at: int = 0
+    finished_at: int = 0
+
+    def transition(self, status: Status) -> None:
+        """Enter `status`, or raise `Conflict` where the table does not allow it."""
+        if status not in TRANSITIONS[self.status]:
+            raise Conflict(f"a container that is {self.status} can not become {status}")
+        self.status = status
+
+
+class MountPoint(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A resolved mount, as `inspect` shows it under Mounts."""
+
+    type: str
+    destination: str
+    source: str = ""
+    name: str = ""  # of the volume
+    driver: str = ""
+    mode: str = ""
+    read_write: bool = True
+    propagation: str = ""
+    anonymous: bool = False
+    tmpfs_options: str = ""
+    subpath: str = ""
+    no_copy: bool = False
+    read_only_non_recursive: bool = False
+    non_recursive: bool = False
+
+
+class EndpointRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A container's place on a network; addresses are "" while it does not run."""
+
+    network: str  # its name
+    network_id: str = ""
+    endpoint_id: str = ""
+    address: str = ""  # 172.17.0.2
+    prefix_length: int = 0
+    gateway: str = ""
+    mac_address: str = ""
+    interface: str = ""  # the host's side
+
+
+class Container(msgspec.Struct, kw_only=True):
+    """One container. `request` is the API's create body as it came, for `inspect` and tools."""
+
+    id: str
+    name: str  # without the leading slash
+    created: int  # nanoseconds since the epoch
+    image_id: str  # digest of the image's configuration
+    layers: list[str]  # chain IDs, base first
+    options: ContainerOptions  # merged with the image's configuration
+    path: str = ""
+    args: list[str] = []
+    state: State = msgspec.field(default_factory=State)
+    mounts: list[MountPoint] = []
+    endpoint: EndpointRecord | None = None
+    request: dict[str, Any] = {}
+    warnings: list[str] = []
+
+    @property
+    def running(self) -> bool:
+        """Whether its process exists."""
+        return self.state.status in (Status.RUNNING, Status.PAUSED)
+
+
+class Exec(msgspec.Struct, kw_only=True):
+    """An `exec` session; lives as long as its container and a while after its end."""
+
+    id: str
+    container_id: str
+    command: list[str]
+    env: list[str] = []
+    user: str = ""
+    working_dir: str = ""
+    tty: bool = False
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    privileged: bool = False
+    console_size: tuple[int, int] | None = None
+    detach_keys: str = ""
+    running: bool = False
+    started: bool = False
+    pid: int = 0
+    exit_code: int | None = None
+    finished_at: int = 0  # nanoseconds since the epoch

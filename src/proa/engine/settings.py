@@ -1,0 +1,41 @@
+"""The engine's configuration: where things are and what it may do. dockerd's names where they apply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """Settings of one engine; several engines differ in `data_root` and `exec_root`."""
+
+    data_root: Path = Path("/var/lib/proa")
+    exec_root: Path = Path("/run/proa")
+    registry_mirrors: list[str] = []
+    insecure_registries: list[str] = []
+    bridge: str = ""  # name of the default bridge; "" derives proa0 or one of its own per engine
+    bip: str = ""  # address of the default bridge, "172.18.0.1/16"; "" picks a free one
+    mtu: int = 0  # 0: the uplink's
+    dns: list[str] = []
+    dns_search: list[str] = []
+    dns_options: list[str] = []
+    cgroup_parent: str = "/proa"
+    default_shm_size: int = 64 << 20
+    default_runtime: str = "proa"
+    runtimes: dict[str, str] = {}  # name: path of an OCI runtime
+    labels: list[str] = []
+    max_concurrent_downloads: int = 3
+    shutdown_timeout: int = 15
+
+    @property
+    def database(self) -> Path:
+        return self.data_root / "proa.db"
+
+    def container_directory(self, identifier: str) -> Path:
+        """Where a container's writable layer, files and log are."""
+        return self.data_root / "containers" / identifier
+
+    def runtime_directory(self, identifier: str) -> Path:
+        """Where a running container's sockets and state are."""
+        return self.exec_root / "containers" / identifier
