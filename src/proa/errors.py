@@ -23,7 +23,7 @@ import os
 
 
 class ProaError(Exception):
-    """Any failure that Proa explains. `message` is one line for the user, `hint` says what to do about it."""
+    """Any failure that Proa explains. `message` is one line for the user, `hint` what to do about it."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Callable
-from typing import Any
+TYPE_CHECKING = False  # importing typing costs every start milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 # PyDLL keeps the GIL: these calls are short, and a fork between releasing and taking it cannot happen.
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -14,7 +16,9 @@ _libc = ctypes.PyDLL(None, use_errno=True)
 _libc_blocking = ctypes.CDLL(None, use_errno=True)
 
 
-def function(name: str, *argtypes: Any, restype: Any = ctypes.c_int, blocking: bool = False) -> Callable[..., int]:
+def function(
+    name: str, *argtypes: Any, restype: Any = ctypes.c_int, blocking: bool = False
+) -> Callable[..., int]:
     """Return the libc function `name`, with the result -1 turned into `OSError` and EINTR retried."""
     raw = getattr(_libc_blocking if blocking else _libc, name)
     # A fresh function object: argtypes set here never leak to another user of the same symbol.

@@ -1,0 +1,83 @@
+"""Processes: prctl(2), clone3(2), pidfds, close_range(2), execveat(2)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+from proa.linux import libc
+
+TYPE_CHECKING = False  # importing typing costs every start milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NAME = 1, 4, 8, 15
+PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
+CLONE_INTO_CGROUP = 0x200000000
+CLOSE_RANGE_CLOEXEC = 4
+_MAX_FD = 0xFFFFFFFF
+
+_SYS_CLONE3, _SYS_CLOSE_RANGE = 435, 436
+_SYS_EXECVEAT = {"x86_64": 322, "aarch64": 281, "armv7l": 387, "riscv64": 281, "ppc64le": 362, "s390x": 354}
+
+_prctl = libc.function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
+_clone3 = libc.system_call(_SYS_CLONE3, ctypes.c_char_p, ctypes.c_size_t)
+_close_range = libc.system_call(_SYS_CLOSE_RANGE, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
+_execveat = libc.system_call(
+    _SYS_EXECVEAT[os.uname().machine],
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.POINTER(ctypes.c_char_p),
+    ctypes.POINTER(ctypes.c_char_p),
+    ctypes.c_int,
+)
+
+
+def prctl(option: int, argument: int = 0) -> int:
+    """prctl(2) with one argument."""
+    return _prctl(option, argument, 0, 0, 0)
+
+
+def set_name(name: str) -> None:
+    """Set the calling thread's name, as shown in /proc/PID/comm: 15 bytes."""
+    buffer = ctypes.create_string_buffer(os.fsencode(name)[:15])
+    _prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
+
+
+def fork_into_cgroup(cgroup_fd: int) -> int:
+    """Fork with the child born in a cgroup v2 directory: no migration, so no wait for an RCU grace period.
+
+    A raw clone3(2): Python's after-fork hooks do not run in the child, which must be single-threaded and
+    should execute another program soon.
+    """
+    # struct clone_args (linux/sched.h), 11 u64: flags pidfd child_tid parent_tid exit_signal stack
+    # stack_size tls set_tid set_tid_size cgroup
+    arguments = struct.pack("11Q", CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, cgroup_fd)
+    return _clone3(arguments, len(arguments))
+
+
+def close_range(first: int, last: int = _MAX_FD, flags: int = 0) -> None:
+    """close_range(2)."""
+    _close_range(first, last, flags)
+
+
+def close_all_but(keep: Sequence[int]) -> None:
+    """Close every descriptor from 3 on that is not in `keep`."""
+    first = 3
+    for fd in sorted(set(keep)):
+        if fd < first:
+            continue
+        if fd > first:
+            close_range(first, fd - 1)
+        first = fd + 1
+    close_range(first)
+
+
+def execveat(fd: int, argv: Sequence[str], environment: dict[str, str]) -> None:
+    """Execute the program that is open as `fd` (AT_EMPTY_PATH)."""
+    encoded = [os.fsencode(argument) for argument in argv]
+    settings = [os.fsencode(f"{key}={value}") for key, value in environment.items()]
+    arguments = (ctypes.c_char_p * (len(encoded) + 1))(*encoded, None)
+    variables = (ctypes.c_char_p * (len(settings) + 1))(*settings, None)
+    _execveat(fd, b"", arguments, variables, 0x1000)
