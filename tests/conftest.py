@@ -1,0 +1,53 @@
+"""Fixtures for all tests: the registry. What stands behind them is in tests/rig."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rig import standard
+from rig.images import Image
+from rig.needs import MUST_WORK, MustWork, need
+from rig.registry import Registry
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if MUST_WORK:
+        config.pluginmanager.register(MustWork(), "proa-must-work")
+
+
+@pytest.fixture(scope="session")
+def root() -> None:
+    """For tests that make namespaces, mounts and cgroups."""
+    need(os.geteuid() == 0, "root")
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    """The registry of the run, with all of `standard.STANDARD`. Tests push under names of their own."""
+    started = Registry(Path(tempfile.mkdtemp(prefix="proa-registry-"))).start()
+    try:
+        for repository, tags in standard.STANDARD.items():
+            for tag, make in tags.items():
+                started.push(make(), repository, tag)
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="session")
+def ubuntu_image(registry: Registry) -> Image:
+    """Pushes library/ubuntu (latest and 24.04) on first use."""
+    image = standard.ubuntu()
+    registry.push(image, "library/ubuntu", "latest")
+    return registry.push(image, "library/ubuntu", "24.04")
+
+
+@pytest.fixture(scope="session")
+def big_image(registry: Registry) -> Image:
+    """Pushes library/big on first use."""
+    return registry.push(standard.big(), "library/big", "latest")
