@@ -32,9 +32,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             manifest_digest TEXT NOT NULL DEFAULT '',      -- '' for images made here
             manifest_media_type TEXT NOT NULL DEFAULT '',
             size INTEGER NOT NULL,                         -- bytes, unpacked, all layers
-            created INTEGER NOT NULL,                      -- nanoseconds since the epoch
-            pulled_at INTEGER NOT NULL,                    -- also nanoseconds
-            tagged_at INTEGER NOT NULL DEFAULT 0,
+            pulled_at INTEGER NOT NULL,                    -- nanoseconds since the epoch
+            tagged_at INTEGER NOT NULL DEFAULT 0,          -- also nanoseconds; 0 for never
             parent TEXT NOT NULL DEFAULT ''                -- the image it was built on here
         ) STRICT""",
         "CREATE INDEX images_by_parent ON images (parent)",
