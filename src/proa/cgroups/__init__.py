@@ -1,0 +1,45 @@
+"""Control groups: limits, membership and accounting of a container, v1 and v2 behind one Protocol.
+
+`interface.py` tells the life cycle. Next hop on the way of `run`: `v1.py` or `v2.py`.
+"""
+
+from __future__ import annotations
+
+from proa.cgroups import files, mounts
+from proa.cgroups.v1 import CgroupV1
+from proa.cgroups.v2 import CgroupV2
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from proa.cgroups.interface import Cgroup
+
+_version = ""
+
+
+def detect() -> str:
+    """Return "v2" when /sys/fs/cgroup is the unified hierarchy, else "v1" (legacy or hybrid). Read once."""
+    global _version
+    if not _version:
+        _version = mounts.version()
+    return _version
+
+
+def open(path: str) -> Cgroup:
+    """Return the cgroup at `path` (/proa/<id>), which need not exist; ValueError for a bad path."""
+    return CgroupV2(path) if detect() == "v2" else CgroupV1(path)
+
+
+def of_process(pid: int) -> str:
+    """Return the path of the cgroup that a process is in: on v1 that of the pids (else memory) hierarchy.
+
+    For joining a container whose init moved itself deeper: on v2 a cgroup whose children have controllers
+    takes no process of its own (EBUSY).
+    """
+    paths = {}
+    for line in files.read(f"/proc/{pid}/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            paths[controller] = path
+    if detect() == "v2":
+        return paths[""]
+    return paths.get("pids") or paths.get("memory") or "/"
