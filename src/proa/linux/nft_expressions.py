@@ -1,0 +1,121 @@
+"""The expressions that nf_tables rules are made of: one a function, encoded for `Transaction.rule`.
+
+They compute in registers: 1-4 of 16 bytes, or the same space as 8-23 of 4 bytes (8-11 are 1, 12-15 are 2).
+A rule ends at the first comparison or lookup that fails. Constants from <linux/netfilter/nf_tables.h>.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from proa.linux.netlink import attribute, nested, text
+
+META_IIFNAME, META_OIFNAME, META_NFPROTO, META_L4PROTO = 6, 7, 15, 16
+CT_STATE, CT_STATUS = 0, 2
+CT_STATE_ESTABLISHED, CT_STATE_RELATED = 1 << 1, 1 << 2
+CT_STATUS_DNAT = 1 << 5  # <linux/netfilter/nf_conntrack_common.h> IPS_DST_NAT
+PAYLOAD_NETWORK_HEADER, PAYLOAD_TRANSPORT_HEADER = 1, 2
+FIB_DESTINATION = 2
+FIB_ADDRESS_TYPE = 3
+RTN_LOCAL = 2
+NAT_SOURCE, NAT_DESTINATION = 0, 1
+_CMP_EQ, _CMP_NEQ = 0, 1
+_LOOKUP_INVERT = 1
+_VERDICT_REGISTER = 0
+_NFT_JUMP, _NFT_RETURN = -3, -5
+_DATA_VALUE, _DATA_VERDICT = 1, 2
+
+
+def _expression(name: str, *parts: bytes) -> bytes:
+    return nested(1, text(1, name), nested(2, *parts))
+
+
+def _u32(kind: int, value: int) -> bytes:
+    return attribute(kind, (value & 0xFFFFFFFF).to_bytes(4, "big"))
+
+
+def _value(kind: int, data: bytes) -> bytes:
+    return nested(kind, attribute(_DATA_VALUE, data))
+
+
+def meta(key: int, register: int = 1) -> bytes:
+    """Load something known of the packet."""
+    return _expression("meta", _u32(2, key), _u32(1, register))
+
+
+def connection(key: int, register: int = 1) -> bytes:
+    """Load something known of the packet's connection."""
+    return _expression("ct", _u32(2, key), _u32(1, register))
+
+
+def payload(base: int, offset: int, length: int, register: int = 1) -> bytes:
+    """Load `length` bytes of the packet from `offset` in a header."""
+    return _expression("payload", _u32(1, register), _u32(2, base), _u32(3, offset), _u32(4, length))
+
+
+def fib_destination_type(register: int = 1) -> bytes:
+    """Load what the routing tables say of the destination: `RTN_LOCAL` for addresses of this host."""
+    return _expression("fib", _u32(3, FIB_DESTINATION), _u32(2, FIB_ADDRESS_TYPE), _u32(1, register))
+
+
+def equal(data: bytes, register: int = 1) -> bytes:
+    """Go on if the register holds `data`."""
+    return _expression("cmp", _u32(1, register), _u32(2, _CMP_EQ), _value(3, data))
+
+
+def any_bit(mask: int, register: int = 1) -> tuple[bytes, bytes]:
+    """Go on if the register, a number of the machine's byte order, has a bit of `mask`."""
+    number = mask.to_bytes(4, sys.byteorder)
+    return (
+        _expression(
+            "bitwise",
+            _u32(1, register),
+            _u32(2, register),
+            _u32(3, 4),
+            _value(4, number),
+            _value(5, bytes(4)),
+        ),
+        _expression("cmp", _u32(1, register), _u32(2, _CMP_NEQ), _value(3, bytes(4))),
+    )
+
+
+def lookup(set_name: str, register: int = 1, *, invert: bool = False, result: int | None = None) -> bytes:
+    """Go on if the set has the key in `register` (`invert`: has it not); a map's value goes in `result`."""
+    target = b"" if result is None else _u32(3, result)
+    flags = _u32(5, _LOOKUP_INVERT) if invert else b""
+    return _expression("lookup", text(1, set_name), _u32(2, register), target, flags)
+
+
+def counter() -> bytes:
+    """Count packets and bytes that come this far."""
+    return _expression("counter")
+
+
+def verdict(code: int) -> bytes:
+    """End with NF_ACCEPT or NF_DROP."""
+    return _expression(
+        "immediate", _u32(1, _VERDICT_REGISTER), nested(2, nested(_DATA_VERDICT, _u32(1, code)))
+    )
+
+
+def jump(chain: str) -> bytes:
+    """Go through another chain, and come back when that decides nothing."""
+    decision = nested(_DATA_VERDICT, _u32(1, _NFT_JUMP), text(2, chain))
+    return _expression("immediate", _u32(1, _VERDICT_REGISTER), nested(2, decision))
+
+
+def leave() -> bytes:
+    """Leave the chain without a decision ("return"); in a base chain its policy applies."""
+    return verdict(_NFT_RETURN)
+
+
+def masquerade() -> bytes:
+    """Give the packet's connection the address of the interface by which it leaves as source."""
+    return _expression("masq")
+
+
+def destination_nat(family: int, address_register: int, port_register: int) -> bytes:
+    """Send the packet's connection to the address and port in the registers."""
+    return _expression(
+        "nat", _u32(1, NAT_DESTINATION), _u32(2, family), _u32(3, address_register), _u32(5, port_register)
+    )
