@@ -1,0 +1,157 @@
+"""The mounts of a runtime specification: option words to kernel flags, and attaching one inside the root.
+
+See "Linux mount options" in the OCI runtime specification's config.md. Every mount is made detached
+(fsmount, open_tree) and moved onto a descriptor of its target: no path is looked up twice.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from proa.linux import mount
+from proa.runtime import inroot
+from proa.runtime.failure import SetupError, step
+
+TYPE_CHECKING = False  # importing typing costs every start milliseconds
+if TYPE_CHECKING:
+    from typing import Any
+
+_ATIME = mount.MOUNT_ATTR__ATIME
+# word: (attributes to set, attributes to clear)
+_ATTRIBUTES = {
+    "ro": (mount.MOUNT_ATTR_RDONLY, 0),
+    "rw": (0, mount.MOUNT_ATTR_RDONLY),
+    "nosuid": (mount.MOUNT_ATTR_NOSUID, 0),
+    "suid": (0, mount.MOUNT_ATTR_NOSUID),
+    "nodev": (mount.MOUNT_ATTR_NODEV, 0),
+    "dev": (0, mount.MOUNT_ATTR_NODEV),
+    "noexec": (mount.MOUNT_ATTR_NOEXEC, 0),
+    "exec": (0, mount.MOUNT_ATTR_NOEXEC),
+    "noatime": (mount.MOUNT_ATTR_NOATIME, _ATIME),
+    "atime": (mount.MOUNT_ATTR_RELATIME, _ATIME),
+    "relatime": (mount.MOUNT_ATTR_RELATIME, _ATIME),
+    "norelatime": (mount.MOUNT_ATTR_STRICTATIME, _ATIME),
+    "strictatime": (mount.MOUNT_ATTR_STRICTATIME, _ATIME),
+    "nostrictatime": (mount.MOUNT_ATTR_RELATIME, _ATIME),
+    "nodiratime": (mount.MOUNT_ATTR_NODIRATIME, 0),
+    "diratime": (0, mount.MOUNT_ATTR_NODIRATIME),
+    "nosymfollow": (mount.MOUNT_ATTR_NOSYMFOLLOW, 0),
+    "symfollow": (0, mount.MOUNT_ATTR_NOSYMFOLLOW),
+    "defaults": (0, 0),
+}
+_PROPAGATION = {
+    "private": mount.MS_PRIVATE,
+    "slave": mount.MS_SLAVE,
+    "shared": mount.MS_SHARED,
+    "unbindable": mount.MS_UNBINDABLE,
+}
+
+
+class Options:
+    """Parsed option words: attributes, recursive attributes, propagation, the file system's own options."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.bind = self.recursive = False
+        self.set = self.clear = self.recursive_set = self.recursive_clear = 0
+        self.propagation: list[tuple[int, bool]] = []
+        self.data: dict[str, str | None] = {}
+        for word in words:
+            self._add(word)
+
+    def _add(self, word: str) -> None:
+        if word in ("bind", "rbind"):
+            self.bind, self.recursive = True, word == "rbind"
+        elif word in _ATTRIBUTES:
+            added, removed = _ATTRIBUTES[word]
+            self.set = self.set & ~removed | added
+            self.clear = self.clear & ~added | removed
+        elif word.startswith("r") and word[1:] in _ATTRIBUTES:  # rro, rnosuid …: the whole subtree
+            added, removed = _ATTRIBUTES[word[1:]]
+            self.recursive_set |= added
+            self.recursive_clear |= removed
+        elif word in _PROPAGATION:
+            self.propagation.append((_PROPAGATION[word], False))
+        elif word.startswith("r") and word[1:] in _PROPAGATION:
+            self.propagation.append((_PROPAGATION[word[1:]], True))
+        else:
+            key, separator, value = word.partition("=")
+            self.data[key] = value if separator else None
+
+
+def attach(root_fd: int, entry: dict[str, Any], cgroup_directories: dict[str, str]) -> None:
+    """Make one entry of the specification's `mounts` inside the root that `root_fd` opens."""
+    options = Options(entry.get("options") or [])
+    destination = entry["destination"]
+    with step(f'mount "{entry.get("source") or entry.get("type")}" at {destination}'):
+        if entry.get("type") == "cgroup" and cgroup_directories:
+            _attach_cgroup_v1(root_fd, destination, options, cgroup_directories)
+            return
+        tree, directory = _detached(entry, options)
+        try:
+            target = inroot.open_target(root_fd, destination, directory=directory)
+            try:
+                _refuse_mismatch(entry, target, directory)
+                mount.move_mount(tree, target)
+            finally:
+                os.close(target)
+            for propagation, recursive in options.propagation:
+                mount.mount_setattr(tree, propagation=propagation, recursive=recursive)
+        finally:
+            os.close(tree)
+
+
+def _refuse_mismatch(entry: dict[str, Any], target: int, directory: bool) -> None:
+    """A file can only be mounted on a file and a directory on a directory: say so as clearly as Docker."""
+    if inroot.is_directory(target) != directory:
+        raise SetupError(
+            f'error mounting "{entry.get("source", "")}" to rootfs at "{entry["destination"]}": '
+            "not a directory: "
+            "Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host "
+            "path exists and is the expected type",
+            errno.ENOTDIR,
+        )
+
+
+def _detached(entry: dict[str, Any], options: Options) -> tuple[int, bool]:
+    """Return a detached mount and whether its root is a directory."""
+    if options.bind or entry.get("type") == "bind":
+        return _detached_bind(entry["source"], options)
+    fstype = entry["type"]
+    # The kernel has one name for both: cgroup v2 is meant where no v1 hierarchy is listed.
+    fstype = "cgroup2" if fstype == "cgroup" else fstype
+    tree = mount.new_mount(fstype, options.data, options.set, entry.get("source") or fstype)
+    return tree, True
+
+
+def _detached_bind(source: str, options: Options) -> tuple[int, bool]:
+    flags = mount.OPEN_TREE_CLONE | (mount.AT_RECURSIVE if options.recursive else 0)
+    tree = mount.open_tree(mount.AT_FDCWD, source, flags)
+    if options.set or options.clear:
+        mount.mount_setattr(tree, set=options.set, clear=options.clear)
+    if options.recursive_set or options.recursive_clear:
+        mount.mount_setattr(
+            tree, set=options.recursive_set, clear=options.recursive_clear, recursive=options.recursive
+        )
+    return tree, inroot.is_directory(tree)
+
+
+def _attach_cgroup_v1(
+    root_fd: int, destination: str, options: Options, directories: dict[str, str]
+) -> None:
+    """Show the container's own directory of each v1 hierarchy, on a tmpfs as hosts have it."""
+    base = mount.new_mount("tmpfs", {"mode": "755"}, options.set & ~mount.MOUNT_ATTR_RDONLY, "cgroup")
+    target = inroot.open_target(root_fd, destination, directory=True)
+    mount.move_mount(base, target)
+    os.close(target)
+    for name, source in directories.items():
+        tree, _ = _detached_bind(source, options)
+        place = inroot.open_target(root_fd, f"{destination}/{name}", directory=True)
+        mount.move_mount(tree, place)
+        os.close(place)
+        os.close(tree)
+        for alias in name.split(",") if "," in name else ():
+            os.symlink(name, alias, dir_fd=base)
+    if options.set & mount.MOUNT_ATTR_RDONLY:
+        mount.mount_setattr(base, set=mount.MOUNT_ATTR_RDONLY)
+    os.close(base)

@@ -1,0 +1,144 @@
+"""A client's hijacked connection: frames output for it, hands its input on, notices detach keys.
+
+The engine passes the socket itself, so an attached client outlives the engine. Output waits in a bounded
+buffer; the session stops reading from the container while one of its clients is full, as Docker does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+
+TYPE_CHECKING = False  # importing typing costs every start milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from proa.shim.loop import Loop
+
+HIGH_WATER, LOW_WATER = 1 << 20, 1 << 18
+_STREAM_NUMBERS = {"stdin": 0, "stdout": 1, "stderr": 2}
+_SIOCOUTQ = 0x5411
+_DRAIN_POLL = 0.0005  # seconds
+_DRAIN_LIMIT = 400  # polls: a client that has not read its header after 0.2 s is not one that loses output
+
+
+class Client:
+    """One attached connection of a session. `wants` is the set of streams it asked for."""
+
+    def __init__(self, loop: Loop, fd: int, request: dict[str, Any]) -> None:
+        self.loop = loop
+        self.socket = socket.socket(fileno=fd)
+        self.socket.setblocking(False)
+        self.wants = {name for name in _STREAM_NUMBERS if request.get(name)}
+        self.framed = bool(request.get("multiplexed"))
+        self.closed = False
+        self.on_close: Callable[[Client], None] = lambda client: None
+        self.on_drained: Callable[[], None] = lambda: None
+        self._out = bytearray()
+        self._ending = False
+        self._drain_polls = 0
+        self._header_read = False
+        self._keys = bytes(request.get("detach_keys") or ())
+        self._matched = 0
+        self.detached = False
+        self.input_ended = False
+
+    @property
+    def full(self) -> bool:
+        """Whether its buffer is so long that the container should wait."""
+        return len(self._out) > HIGH_WATER
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether the container may go on after `full`."""
+        return len(self._out) <= LOW_WATER
+
+    def send(self, stream: str, data: bytes) -> None:
+        """Queue output of one stream and send what the connection takes."""
+        if self.closed or stream not in self.wants:
+            return
+        if self.framed:
+            self._out += struct.pack(">BxxxI", _STREAM_NUMBERS[stream], len(data))
+        self._out += data
+        self._flush()
+
+    def finish(self) -> None:
+        """End the connection once everything queued is sent: half-close, then close."""
+        self._ending = True
+        self._flush()
+
+    def _flush(self) -> None:
+        if self.closed or not self._may_write():
+            return
+        try:
+            while self._out:
+                sent = self.socket.send(memoryview(self._out)[: 1 << 18])
+                del self._out[:sent]
+        except BlockingIOError:
+            self.loop.on_write(self.socket.fileno(), self._flush)
+            return
+        except OSError:
+            self.close()
+            return
+        self.loop.on_write(self.socket.fileno(), None)
+        self.on_drained()
+        if self._ending:
+            self.close()
+
+    def _may_write(self) -> bool:
+        """Hold the first bytes back until the peer has read the response header.
+
+        docker-py reads the stream below a buffered reader that may already have swallowed what came along
+        with the header (docker/docker-py#3332).
+        """
+        if self._header_read or (not self._out and not self._ending):
+            return True
+        waiting = struct.unpack("i", fcntl.ioctl(self.socket.fileno(), _SIOCOUTQ, b"\0" * 4))[0]
+        self._drain_polls += 1
+        if waiting and self._drain_polls < _DRAIN_LIMIT:
+            self.loop.later(_DRAIN_POLL, self._flush)
+            return False
+        self._header_read = True
+        return True
+
+    def read(self) -> bytes:
+        """Return input that is there; sets `input_ended` at its end and `detached` after the detach keys."""
+        try:
+            data = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        self.input_ended = not data
+        return self._without_keys(data) if self._keys else data
+
+    def _without_keys(self, data: bytes) -> bytes:
+        """Watch for the detach sequence; a sequence begun and not completed is passed on as typed."""
+        passed = bytearray()
+        for byte in data:
+            if byte == self._keys[self._matched]:
+                self._matched += 1
+                if self._matched == len(self._keys):
+                    self.detached = True
+                    return bytes(passed)
+                continue
+            passed += self._keys[: self._matched]
+            self._matched = 1 if byte == self._keys[0] else 0
+            if not self._matched:
+                passed.append(byte)
+        return bytes(passed)
+
+    def close(self) -> None:
+        """Close at once."""
+        if self.closed:
+            return
+        self.closed = True
+        self.loop.forget(self.socket.fileno())
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the peer is gone already
+        self.socket.close()
+        self.on_close(self)

@@ -1,0 +1,73 @@
+"""The launcher: a lean, single-threaded process that forks a shim for each container.
+
+Starting Python costs 10 ms and more, forking one that has imported everything half a millisecond. It holds
+no secret and does nothing else. When the engine goes, it goes; the shims stay. It runs from a read-only
+mount of its own interpreter, and is not dumpable: a process on its way into a container must not be a
+handle on the host's file (CVE-2019-5736).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+
+from proa.linux import mount, process
+from proa.shim import protocol, shim
+
+CONTROL_FD = 3
+_SEALED = "PROA_LAUNCHER_SEALED"
+
+
+def main() -> None:
+    """Serve the engine's requests on descriptor 3 until it closes its end."""
+    if os.environ.get(_SEALED) != "1":
+        _execute_from_read_only_mount()
+    process.set_name("proa-launcher")
+    process.prctl(process.PR_SET_DUMPABLE, 0)
+    connection = socket.socket(fileno=CONTROL_FD)
+    os.set_inheritable(CONTROL_FD, False)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # shims are nobody's zombies
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.clear()
+    os.chdir("/")
+    os.umask(0o022)
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy every page it touches
+    gc.disable()
+    while True:
+        message, descriptors = protocol.receive(connection)
+        if message is None:
+            return
+        if os.fork() == 0:
+            _become_shim(connection, message["directory"], descriptors[0])
+        for fd in descriptors:
+            os.close(fd)
+
+
+def _become_shim(control: socket.socket, directory: str, fd: int) -> None:
+    try:
+        control.close()
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        shim.main(socket.socket(fileno=fd), directory)
+    finally:
+        os._exit(0)
+
+
+def _execute_from_read_only_mount() -> None:
+    """Execute this interpreter again from a detached, read-only clone of the mount that its file is on.
+
+    Opening /proc/PID/exe for writing then fails with EROFS, in a container or out of it, and the mount is
+    in nobody's mount table.
+    """
+    tree = mount.open_tree(mount.AT_FDCWD, os.path.realpath(sys.executable), mount.OPEN_TREE_CLONE)
+    mount.mount_setattr(tree, set=mount.MOUNT_ATTR_RDONLY)
+    process.execveat(tree, sys.orig_argv, {**os.environ, _SEALED: "1"})
+
+
+if __name__ == "__main__":
+    main()

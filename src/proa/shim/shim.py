@@ -1,0 +1,370 @@
+"""The shim: one small process per container that outlives the engine.
+
+It is the parent of the container's processes, owns their streams, log and exit status, and serves every
+engine that connects to its socket. Its life:
+
+    create → (attach …) → start → running … → exited: exit.json written, event sent → clients served → gone
+
+An ephemeral container's shim also holds the writable layer, a tmpfs that only its descriptor keeps alive;
+it stays after the exit until `release`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+import traceback
+
+from proa import atomic
+from proa.linux import mount, process
+from proa.runtime.container import Container, SetupError, Started
+from proa.shim import protocol
+from proa.shim.client import Client
+from proa.shim.jsonlog import JsonLog
+from proa.shim.loop import Loop
+from proa.shim.session import Session
+
+TYPE_CHECKING = False  # importing typing costs every start milliseconds
+if TYPE_CHECKING:
+    from typing import Any
+
+_SIGNALLED = 128
+_EXIT_GRACE = 10.0  # seconds that clients have to read the rest after the exit
+
+
+class RequestError(Exception):
+    """A request that can not be served; the message goes back to the engine."""
+
+
+class Shim:
+    """State of one shim process. Requests are the `do_` methods named in OPERATIONS."""
+
+    OPERATIONS = frozenset(
+        "create start attach exec resize kill pause resume update memory state processes stats release".split()
+    )
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.loop = Loop()
+        self.container: Container | None = None
+        self.sessions: dict[str, Session] = {}
+        self.started_at = 0
+        self.exit: dict[str, Any] | None = None
+        self.paused = False
+        self._memory = -1
+        self._connections: list[socket.socket] = []
+        self._by_pid: dict[int, Session] = {}
+        self._listener = protocol.listen(directory)
+        self.loop.on_read(self._listener.fileno(), self._accept)
+        self._watch_children()
+
+    # --- connections ------------------------------------------------------------------------------------
+
+    def serve(self, connection: socket.socket) -> None:
+        """Take requests from an engine's connection."""
+        connection.setblocking(False)
+        self._connections.append(connection)
+        self.loop.on_read(connection.fileno(), lambda: self._receive(connection))
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        self.serve(connection)
+
+    def _receive(self, connection: socket.socket) -> None:
+        try:
+            message, descriptors = protocol.receive(connection)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            message, descriptors = None, []
+        if message is None:
+            self._drop(connection)
+            return
+        reply: dict[str, Any] = {"id": message.get("id")}
+        try:
+            reply["result"] = self._perform(message, descriptors)
+        except SetupError as error:
+            reply["error"] = {"message": error.message, "errno": error.errno}
+        except RequestError as error:
+            reply["error"] = {"message": str(error), "errno": 0}
+        except OSError as error:
+            reply["error"] = {"message": str(error), "errno": error.errno or 0}
+        finally:
+            for fd in descriptors:
+                os.close(fd)
+        self._send(connection, reply)
+
+    def _perform(self, message: dict[str, Any], descriptors: list[int]) -> Any:
+        operation = message["op"]
+        if operation not in self.OPERATIONS:
+            raise RequestError(f"the shim knows no operation {operation!r}")
+        return getattr(self, f"do_{operation}")(message, descriptors)
+
+    def _send(self, connection: socket.socket, message: dict[str, Any]) -> None:
+        try:
+            protocol.send(connection, message)
+        except OSError:
+            self._drop(connection)  # an engine that is gone, or so stuck that its buffer is full
+
+    def _drop(self, connection: socket.socket) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self.loop.forget(connection.fileno())
+            connection.close()
+        if not self._connections and self.container is None and self._memory < 0:
+            self.loop.running = False  # the engine went before it asked for anything
+
+    def _announce(self, event: dict[str, Any]) -> None:
+        for connection in list(self._connections):
+            self._send(connection, event)
+
+    # --- requests ---------------------------------------------------------------------------------------
+
+    def do_memory(self, message: dict[str, Any], descriptors: list[int]) -> str:
+        """Make the tmpfs of an ephemeral container; return the path under which the host sees it."""
+        if self._memory < 0:
+            options: dict[str, str | None] = {"mode": "710"}
+            if message.get("size"):
+                options["size"] = str(message["size"])
+            self._memory = mount.new_mount("tmpfs", options, mount.MOUNT_ATTR_NODEV, "proa")
+        return f"/proc/{os.getpid()}/fd/{self._memory}"
+
+    def do_create(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        """Read the specification; clients can attach from now on."""
+        with open(f"{self.directory}/{protocol.SPEC_NAME}", "rb") as file:  # noqa: PTH123 - lean
+            spec = json.load(file)
+        extra = spec["proa"]
+        log = extra.get("log")
+        writer = JsonLog(log["path"], log.get("max_size", 0), log.get("max_files", 1)) if log else None
+        self.exit = None
+        self.container = Container(spec)
+        self.sessions[""] = self._session("", spec, writer)
+
+    def do_start(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        """Start the container's process; return its pid, when it began and warnings."""
+        container, session = self._created(), self.sessions[""]
+        try:
+            started = self._launch(session, container.start)
+        except BaseException:
+            self._abandon()
+            raise
+        self.started_at = time.time_ns()
+        return {"pid": started.pid, "started_at": self.started_at, "warnings": container.warnings}
+
+    def do_exec(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        """Start one more process from the specification file `spec`, with the client in `descriptors`."""
+        container = self._running()
+        path = message["spec"]
+        with open(path, "rb") as file:  # noqa: PTH123 - lean
+            spec = json.load(file)
+        os.unlink(path)
+        session = self.sessions[message["exec"]] = self._session(message["exec"], spec)
+        if descriptors:
+            session.attach(Client(self.loop, descriptors.pop(), message["client"]))
+        try:
+            started = self._launch(session, lambda streams: container.execute(spec, streams))
+        except BaseException:
+            del self.sessions[message["exec"]]
+            raise
+        return {"pid": started.pid}
+
+    def do_attach(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        """Attach the client whose socket came along to the container or one of its execs."""
+        session = self._session_named(message.get("exec", ""))
+        session.attach(Client(self.loop, descriptors.pop(), message["client"]))
+
+    def do_resize(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        self._session_named(message.get("exec", "")).resize(message["rows"], message["columns"])
+
+    def do_kill(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        """Signal process 1, by its pidfd: the number may belong to somebody else already."""
+        init = self._running().init
+        assert init is not None
+        signal.pidfd_send_signal(init.pidfd, message["signal"])
+
+    def do_pause(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        self._running().cgroup.freeze()
+        self.paused = True
+
+    def do_resume(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        self._running().cgroup.thaw()
+        self.paused = False
+
+    def do_update(self, message: dict[str, Any], descriptors: list[int]) -> list[str]:
+        return self._running().cgroup.update(message["resources"])
+
+    def do_processes(self, message: dict[str, Any], descriptors: list[int]) -> list[int]:
+        return self._running().cgroup.processes()
+
+    def do_stats(self, message: dict[str, Any], descriptors: list[int]) -> Any:
+        return self._running().cgroup.stats()
+
+    def do_state(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        """Everything an engine that has just started must know to adopt the container."""
+        init = self.container.init if self.container else None
+        return {
+            "pid": init.pid if init and self.exit is None else 0,
+            "started_at": self.started_at,
+            "paused": self.paused,
+            "exit": self.exit,
+            "memory": self.do_memory(message, []) if self._memory >= 0 else "",
+            "execs": {
+                name: {"pid": session.pid, "exit_code": session.exit_code}
+                for name, session in self.sessions.items()
+                if name
+            },
+        }
+
+    def do_release(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        """End a shim that only holds an ephemeral container's layer."""
+        if self.container and self.container.init and self.exit is None:
+            raise RequestError("the container is running")
+        self._unlisten()
+        self.loop.running = False
+
+    # --- processes --------------------------------------------------------------------------------------
+
+    def _session(self, identifier: str, spec: dict[str, Any], log: JsonLog | None = None) -> Session:
+        options = {"terminal": spec["process"].get("terminal"), **spec["proa"].get("stdio", {})}
+        session = Session(self.loop, identifier, options, log)
+        session.on_detach = lambda gone: self._announce({"event": "detach", "exec": gone.identifier})
+        return session
+
+    def _launch(self, session: Session, start: Any) -> Started:
+        ends = session.open_streams()
+        try:
+            started: Started = start(ends)
+        except BaseException:
+            session.failed(ends)
+            raise
+        session.started(started, ends)
+        self._by_pid[started.pid] = session
+        return started
+
+    def _abandon(self) -> None:
+        """The container did not start: say no more, but let clients read what there is."""
+        self._unlisten()
+        self.container = None
+        self._end_when_served()
+
+    def _created(self) -> Container:
+        if self.container is None or self.container.init:
+            raise RequestError("the container is not in the state created")
+        return self.container
+
+    def _running(self) -> Container:
+        if self.container is None or self.container.init is None or self.exit is not None:
+            raise RequestError("the container is not running")
+        return self.container
+
+    def _session_named(self, name: str) -> Session:
+        if name not in self.sessions:
+            raise RequestError(f"no process {name!r} here")
+        return self.sessions[name]
+
+    def _watch_children(self) -> None:
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
+        self.loop.on_read(reader, lambda: self._reap(reader))
+
+    def _reap(self, reader: int) -> None:
+        os.read(reader, 4096)
+        ended = []
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if session := self._by_pid.pop(pid, None):
+                code = os.waitstatus_to_exitcode(status)
+                ended.append((session, code if code >= 0 else _SIGNALLED - code))
+        # The container's own process last: its end kills the others, whose ends should be told, too.
+        for session, code in sorted(ended, key=lambda item: not item[0].identifier):
+            session.exited(code)
+            if session.identifier:
+                self._exec_exited(session, code)
+            else:
+                self._container_exited(session, code)
+
+    def _exec_exited(self, session: Session, code: int) -> None:
+        # Before the stream ends: clients ask for the exit code as soon as it has.
+        self._announce({"event": "exec-exit", "exec": session.identifier, "exit_code": code})
+        session.release_clients()
+
+    def _container_exited(self, session: Session, code: int) -> None:
+        assert self.container is not None
+        cgroup = self.container.cgroup
+        if cgroup.processes():
+            cgroup.kill(signal.SIGKILL)  # a shared pid namespace does not end with process 1
+        session.close_log()
+        self.exit = {
+            "exit_code": code,
+            "oom_killed": cgroup.oom_count() > 0,
+            "finished_at": time.time_ns(),
+        }
+        cgroup.remove()
+        exit_file = f"{self.directory}/{protocol.EXIT_NAME}"
+        try:
+            atomic.write(exit_file, json.dumps(self.exit).encode(), durable=False)
+        except FileNotFoundError:
+            pass  # the engine removed the container while it ended
+        if self._memory < 0:
+            self._unlisten()
+        self._announce({"event": "exit", **self.exit})
+        for other in self.sessions.values():
+            other.release_clients()
+        if self._memory < 0:
+            self._end_when_served()
+        else:
+            self.container = None
+
+    def _end_when_served(self) -> None:
+        """Leave once every client has read the rest, or has had enough time to."""
+        deadline = time.monotonic() + _EXIT_GRACE
+
+        def check() -> None:
+            waiting = any(session.clients for session in self.sessions.values()) or self._by_pid
+            if waiting and time.monotonic() < deadline:
+                self.loop.later(0.01, check)
+            else:
+                self.loop.running = False
+
+        check()
+
+    def _unlisten(self) -> None:
+        if self._listener.fileno() < 0:
+            return
+        self.loop.forget(self._listener.fileno())
+        self._listener.close()
+        try:
+            os.unlink(f"{self.directory}/{protocol.SOCKET_NAME}")
+        except FileNotFoundError:
+            pass  # the engine removed the directory already
+
+
+def main(connection: socket.socket, directory: str) -> None:
+    """Be the shim of the container whose runtime directory is `directory`; the engine is at `connection`."""
+    try:
+        process.set_name("proa-shim")
+        shim = Shim(directory)
+        shim.serve(connection)
+        shim.loop.run()
+    except BaseException:
+        with open(f"{directory}/shim.log", "a") as file:  # noqa: PTH123 - lean
+            traceback.print_exc(file=file)
+        os._exit(1)
+
+
+__all__ = ["RequestError", "Shim", "main"]
