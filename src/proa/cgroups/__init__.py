@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from proa.cgroups import files, mounts
-from proa.cgroups.v1 import CgroupV1
+from proa.cgroups.v1 import CgroupV1, hierarchies
 from proa.cgroups.v2 import CgroupV2
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ def detect() -> str:
     """Return "v2" when /sys/fs/cgroup is the unified hierarchy, else "v1" (legacy or hybrid). Read once."""
     global _version
     if not _version:
-        _version = mounts.version()
+        _version = mounts.version(*mounts.find())
     return _version
 
 
@@ -43,3 +43,10 @@ def of_process(pid: int) -> str:
     if detect() == "v2":
         return paths[""]
     return paths.get("pids") or paths.get("memory") or "/"
+
+
+def directories(path: str) -> dict[str, str]:
+    """Return the directory of a v1 cgroup in each hierarchy, by the name its mount point has; {} on v2."""
+    if detect() == "v2":
+        return {}
+    return {point.rpartition("/")[2]: point + path for point in hierarchies().values()}

@@ -89,10 +89,6 @@ class Cgroup(Protocol):
         """For clone3(CLONE_INTO_CGROUP); opened on first use, close-on-exec. None on v1."""
         ...
 
-    def directories(self) -> dict[str, str]:
-        """Return what a v1 cgroup mount shows: {name of the hierarchy: directory}; {} on v2."""
-        ...
-
     def enter(self) -> None:
         """Move the calling process, which must have a single thread."""
         ...

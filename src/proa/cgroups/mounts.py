@@ -47,7 +47,6 @@ def find() -> tuple[dict[str, str], str | None]:
     return parse(files.read("/proc/self/mountinfo"))
 
 
-def version() -> str:
-    """Return "v2" when /sys/fs/cgroup itself is cgroup2, else "v1" (legacy and hybrid layouts)."""
-    v1, v2 = find()
+def version(v1: dict[str, str], v2: str | None) -> str:
+    """Return "v2" when /sys/fs/cgroup itself is cgroup2 or there is no v1, else "v1" (legacy and hybrid)."""
     return "v2" if v2 == UNIFIED or (v2 is not None and not v1) else "v1"

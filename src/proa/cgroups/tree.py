@@ -8,7 +8,7 @@ import time
 
 from proa.cgroups import files
 
-REMOVAL_ATTEMPTS = 12  # delays double from 0.5 ms: about a second in all
+REMOVAL_TIMEOUT = 1.0  # seconds
 
 
 def check_path(path: str) -> str:
@@ -63,20 +63,33 @@ def signal_all(top: str, signal: int) -> None:
             pass
 
 
-def remove(top: str) -> None:
-    """Remove a cgroup with its empty sub-cgroups; being gone is success.
+def remove(*tops: str) -> None:
+    """Remove cgroups with their empty sub-cgroups; being gone is success.
 
-    EBUSY is retried: an exiting process leaves its cgroup a moment after its parent has reaped it.
+    EBUSY is retried: an exiting process leaves its cgroup a moment after its parent has reaped it. All are
+    tried, then the first failure is raised.
     """
+    deadline = time.monotonic() + REMOVAL_TIMEOUT
+    failure = None
+    for top in tops:
+        try:
+            _remove(top, deadline)
+        except OSError as error:
+            failure = failure or error
+    if failure:
+        raise failure
+
+
+def _remove(top: str, deadline: float) -> None:
     delay = 0.0005
-    for attempt in range(1, REMOVAL_ATTEMPTS + 1):
+    while True:
         try:
             os.rmdir(top)
             return
         except FileNotFoundError:
             return
         except OSError as error:
-            if error.errno not in (errno.EBUSY, errno.ENOTEMPTY) or attempt == REMOVAL_ATTEMPTS:
+            if error.errno not in (errno.EBUSY, errno.ENOTEMPTY) or time.monotonic() > deadline:
                 raise
         for directory in directories(top):
             try:

@@ -48,9 +48,6 @@ class CgroupV1:
     def directory_fd(self) -> None:
         return None
 
-    def directories(self) -> dict[str, str]:
-        return {os.path.basename(mount_point): mount_point + self.path for mount_point in self._mount_points}
-
     def create(self, resources: Resources, *, reuse: bool = False) -> list[str]:
         made: list[str] = []
         try:
@@ -176,14 +173,7 @@ class CgroupV1:
         return None if directory is None else oom.WatchV1(directory)
 
     def remove(self) -> None:
-        first: OSError | None = None
-        for directory in self._unique:
-            try:
-                tree.remove(directory)
-            except OSError as error:
-                first = first or error
-        if first:
-            raise first
+        tree.remove(*self._unique)
 
     def close(self) -> None:
         """Nothing is held open."""

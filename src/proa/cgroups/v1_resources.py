@@ -73,6 +73,7 @@ def _block_io(io: dict[str, Any]) -> list[Write]:
         device = f"{entry['major']}:{entry['minor']}"
         for key, file in (("weight", "blkio.weight_device"), ("leafWeight", "blkio.leaf_weight_device")):
             if entry.get(key):
+                check_range("block I/O weight", entry[key], 10, 1000)
                 writes.append(("blkio", file, f"{device} {entry[key]}", "blkio_weight_device"))
     for key, feature, _, file in IO_THROTTLES:
         for entry in io.get(key) or []:

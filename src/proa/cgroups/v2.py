@@ -36,9 +36,6 @@ class CgroupV2:
             self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return self._descriptor
 
-    def directories(self) -> dict[str, str]:
-        return {}
-
     def create(self, resources: Resources, *, reuse: bool = False) -> list[str]:
         made = True
         try:
