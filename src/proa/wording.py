@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from proa.errors import Conflict, NotFound
+from proa.errors import Conflict, InvalidArgument, NotFound
+from proa.ids import short
 
 
 def no_such_image(reference: str) -> NotFound:
@@ -34,3 +35,52 @@ def name_in_use(name: str, identifier: str) -> Conflict:
 
 def not_running(identifier: str) -> Conflict:
     return Conflict(f"container {identifier} is not running")
+
+
+def invalid_cidr(text: str) -> InvalidArgument:
+    return InvalidArgument(f"invalid CIDR address: {text}")
+
+
+def gateway_in_use(address: str) -> Conflict:
+    return Conflict(f"failed to allocate gateway ({address}): Address already in use")
+
+
+def pool_overlaps(subnet: str, clash: str) -> Conflict:
+    return Conflict(
+        f"invalid pool request: Pool overlaps with other one on this address space: {subnet} and {clash}"
+    )
+
+
+def no_free_subnet() -> Conflict:
+    return Conflict(
+        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+        hint="choose the address of the default bridge with --bip",
+    )
+
+
+def no_free_address(network: str, identifier: str) -> Conflict:
+    where = f"{network} ({identifier})" if identifier else network
+    return Conflict(f"no available IPv4 addresses on this network's address pools: {where}")
+
+
+def invalid_mac(text: str) -> InvalidArgument:
+    return InvalidArgument(f"address {text}: invalid MAC address")
+
+
+def image_conflict(image_id: str, reason: str, *, hard: bool) -> Conflict:
+    force = "cannot be forced" if hard else "must be forced"
+    return Conflict(f"conflict: unable to delete {short(image_id)} ({force}) - {reason}")
+
+
+def name_used_by_container(reference: str, container_id: str, image_id: str) -> Conflict:
+    return Conflict(
+        f'conflict: unable to remove repository reference "{reference}" (must force) - '
+        f"container {short(container_id)} is using its referenced image {short(image_id)}"
+    )
+
+
+def image_of_other_platform(reference: str, actual: str, wanted: str) -> NotFound:
+    return NotFound(
+        f"image with reference {reference} was found but its platform ({actual}) "
+        f"does not match the specified platform ({wanted})"
+    )

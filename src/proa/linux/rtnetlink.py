@@ -7,6 +7,7 @@ or reads the kernel's tables. Addresses are packed (4 or 16 bytes), MAC addresse
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 
@@ -30,6 +31,8 @@ RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
+_IFLA_OPERSTATE, _IFLA_IFALIAS = 16, 20
+_IF_OPER_UP = 6
 _IFLA_NET_NS_FD, _IFLA_AF_SPEC = 28, 26
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _VETH_INFO_PEER = 1
@@ -51,7 +54,7 @@ _FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}
 class Link:
     """A network interface; `master` is the index of the bridge it is a port of (0: none)."""
 
-    __slots__ = ("index", "kind", "mac", "master", "mtu", "name", "up")
+    __slots__ = ("alias", "index", "kind", "mac", "master", "mtu", "name", "operational", "up")
 
     def __init__(self, payload: bytes) -> None:
         _family, _type, index, flags, _change = _LINK.unpack_from(payload)
@@ -59,6 +62,8 @@ class Link:
         self.index: int = index
         self.name = decode_text(found[_IFLA_IFNAME])
         self.up = bool(flags & IFF_UP)
+        self.operational = found.get(_IFLA_OPERSTATE) == bytes([_IF_OPER_UP])  # packets pass
+        self.alias = decode_text(found.get(_IFLA_IFALIAS, b""))
         self.mac = found.get(_IFLA_ADDRESS, b"")
         self.mtu = _number(found.get(_IFLA_MTU))
         self.master = _number(found.get(_IFLA_MASTER))
@@ -100,6 +105,11 @@ class Route:
 
 def _number(value: bytes | None) -> int:
     return 0 if value is None else int(struct.unpack("=I", value)[0])
+
+
+def has_ipv6() -> bool:
+    """Whether this kernel has IPv6; without, asking for a setting of it is an error (EAFNOSUPPORT)."""
+    return os.path.exists("/proc/sys/net/ipv6")
 
 
 def loopback_up() -> None:
@@ -172,6 +182,7 @@ def set_link(
     mtu: int = 0,
     master: int | None = None,
     rename: str = "",
+    alias: str = "",
     netns: int = -1,
     link_local: bool = True,
 ) -> Message:
@@ -191,6 +202,8 @@ def set_link(
         payload += u32(_IFLA_MTU, mtu)
     if master is not None:
         payload += u32(_IFLA_MASTER, master)
+    if alias:
+        payload += text(_IFLA_IFALIAS, alias)
     if netns >= 0:
         payload += u32(_IFLA_NET_NS_FD, netns)
     if not link_local:

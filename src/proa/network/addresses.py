@@ -1,0 +1,84 @@
+"""The addresses of one subnet, given out lowest first as Docker does, and the MAC addresses made of them."""
+
+from __future__ import annotations
+
+import heapq
+import os
+from ipaddress import IPv4Address, IPv4Interface
+
+from proa import wording
+
+
+class Addresses:
+    """The free and used addresses of the network of `gateway`, which is used. One thread at a time."""
+
+    def __init__(self, gateway: IPv4Interface) -> None:
+        network = gateway.network
+        self._next = int(network.network_address) + 1
+        self._end = int(network.broadcast_address)
+        self._free: list[int] = []  # a heap of addresses given back, all below `_next`
+        self._used = {int(gateway.ip)}
+
+    def allocate(self) -> IPv4Address | None:
+        """Return the lowest free address as used from now on, None when there is none."""
+        while self._free:
+            address = heapq.heappop(self._free)
+            if address not in self._used:
+                self._used.add(address)
+                return IPv4Address(address)
+        while self._next < self._end:
+            address = self._next
+            self._next += 1
+            if address not in self._used:
+                self._used.add(address)
+                return IPv4Address(address)
+        return None
+
+    def reserve(self, address: IPv4Address) -> bool:
+        """Mark `address` as used; False when it was."""
+        number = int(address)
+        if number in self._used:
+            return False
+        self._used.add(number)
+        return True
+
+    def free(self, address: IPv4Address) -> None:
+        """Give back an address; one that is not used is left alone."""
+        number = int(address)
+        if number in self._used:
+            self._used.discard(number)
+            if number < self._next:
+                heapq.heappush(self._free, number)
+
+
+def mac_of(address: IPv4Address) -> bytes:
+    """Return the locally administered MAC address that goes with an address.
+
+    Derived, not random: neighbours whose ARP caches know the last owner of an address reach the next one.
+    """
+    return b"\x02\x42" + address.packed
+
+
+def random_mac() -> bytes:
+    """Return a random, locally administered unicast MAC address."""
+    first, *rest = os.urandom(6)
+    return bytes([first & 0xFC | 0x02, *rest])
+
+
+def parse_mac(text: str) -> bytes:
+    """Return a MAC address given by a user (six bytes, with colons or hyphens); raises `InvalidArgument`."""
+    parts = text.replace("-", ":").split(":")
+    try:
+        if len(parts) != 6 or not all(len(part) == 2 for part in parts):
+            raise ValueError(text)
+        mac = bytes(int(part, 16) for part in parts)
+    except ValueError:
+        raise wording.invalid_mac(text) from None
+    if mac[0] & 1 or not any(mac):
+        raise wording.invalid_mac(text)
+    return mac
+
+
+def format_mac(mac: bytes) -> str:
+    """Return the usual form, "02:42:ac:11:00:02"."""
+    return mac.hex(":")

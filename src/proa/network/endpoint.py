@@ -1,0 +1,167 @@
+"""Endpoints: a network namespace whose eth0 is plugged into a bridge, with address and route, ready.
+
+The namespace has no name and is mounted nowhere. It lives as long as the descriptor, or a process in it, and
+takes its interfaces with it when it goes: a killed engine leaves none behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import time
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+
+from proa.linux import libc, rtnetlink
+from proa.linux.namespaces import CLONE_NEWNET, setns
+from proa.linux.netlink import Socket
+from proa.network.addresses import format_mac, parse_mac, random_mac
+
+INTERFACE = "eth0"
+# No engine that names its interfaces "veth" and hexadecimal digits makes names with a p; udev's and
+# NetworkManager's rules for veth* apply.
+_PREFIX = "vethp"
+OURS = re.compile(_PREFIX + "[0-9a-f]{8}")
+# The bridge lets a new port's packets through a moment after it came up; at most so many seconds.
+_SETTLED = 0.1
+_THREAD_NAMESPACE = "/proc/thread-self/ns/net"
+
+# Written in the new namespace while eth0 is down. Without IPv6 on the network there is none on the interface
+# (Docker's rule; ::1 stays). With arp_notify a changed MAC address is announced to the neighbours.
+_SYSCTLS = (
+    (f"/proc/sys/net/ipv6/conf/{INTERFACE}/disable_ipv6", b"1"),
+    (f"/proc/sys/net/ipv4/conf/{INTERFACE}/arp_notify", b"1"),
+)
+
+# Another thread may run meanwhile: the kernel waits here for namespaces that are being taken down.
+_unshare = libc.function("unshare", ctypes.c_int, blocking=True)
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """A place on a bridge. Whoever holds it closes it; the processes in it keep the namespace."""
+
+    netns_fd: int  # -1 once closed
+    address: str  # "172.17.0.2"
+    prefix_length: int
+    gateway: str
+    mac_address: str  # "02:42:ac:11:00:02"
+    interface: str  # the host's side
+    index: int  # its number
+
+    def close(self) -> None:
+        """Close the descriptor. Without a process in it, the namespace is gone within some 20 ms."""
+        descriptor, self.netns_fd = self.netns_fd, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class Workshop:
+    """Makes endpoints on the bridge with the index `bridge`, whose address is `gateway`.
+
+    To be made and used by one thread of its own, since it wanders between namespaces; raises `OSError`.
+    """
+
+    def __init__(self, bridge: int, gateway: IPv4Interface, mtu: int) -> None:
+        self._bridge = bridge
+        self._gateway = gateway
+        self._mtu = mtu
+        self._home = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+        self._host = Socket()
+        self._peer_index = 0
+        self._ipv6 = rtnetlink.has_ipv6()
+
+    def close(self) -> None:
+        """Close what it holds. The endpoints stay."""
+        self._host.close()
+        os.close(self._home)
+
+    def make(self, address: IPv4Address, mac: bytes) -> Endpoint:
+        """Make an endpoint (1.5 ms)."""
+        name = _PREFIX + os.urandom(4).hex()
+        _unshare(CLONE_NEWNET)
+        descriptor = -1
+        try:
+            descriptor = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+            with Socket() as inside:
+                self._connect(inside, descriptor, name, address, mac)
+        except BaseException:
+            if descriptor >= 0:
+                os.close(descriptor)
+            raise
+        finally:
+            setns(self._home, CLONE_NEWNET)
+        link = rtnetlink.link(self._host, name)
+        return Endpoint(
+            netns_fd=descriptor,
+            address=str(address),
+            prefix_length=self._gateway.network.prefixlen,
+            gateway=str(self._gateway.ip),
+            mac_address=format_mac(mac),
+            interface=name,
+            index=link.index if link else 0,
+        )
+
+    def _connect(self, inside: Socket, namespace: int, name: str, address: IPv4Address, mac: bytes) -> None:
+        if not self._peer_index:
+            # Usually 2. With the modules of tunnels loaded, a new namespace is born with more than lo.
+            self._peer_index = max(link.index for link in rtnetlink.links(inside)) + 1
+        index = self._peer_index
+        self._host.execute(
+            rtnetlink.add_veth(
+                name,
+                INTERFACE,
+                mac=random_mac(),
+                peer_mac=mac,
+                mtu=self._mtu,
+                master=self._bridge,
+                peer_netns=namespace,
+                peer_index=index,
+            ),
+            rtnetlink.set_link(0, name, up=True, link_local=not self._ipv6),
+        )
+        for path, value in _SYSCTLS:
+            write_sysctl(path, value)
+        inside.execute(
+            rtnetlink.set_link(1, "lo", up=True),
+            rtnetlink.add_address(index, address.packed, self._gateway.network.prefixlen),
+            rtnetlink.set_link(index, INTERFACE, up=True),
+            rtnetlink.add_route(index, gateway=self._gateway.ip.packed),
+        )
+
+    def change_mac(self, endpoint: Endpoint, mac: bytes) -> None:
+        """Give an endpoint another MAC address; it tells its neighbours."""
+        setns(endpoint.netns_fd, CLONE_NEWNET)
+        try:
+            with Socket() as inside:
+                inside.execute(rtnetlink.set_link(self._peer_index, INTERFACE, mac=mac))
+        finally:
+            setns(self._home, CLONE_NEWNET)
+        endpoint.mac_address = format_mac(mac)
+
+    def announce(self, endpoint: Endpoint) -> None:
+        """Tell the neighbours the MAC address of a new endpoint (gratuitous ARP)."""
+        deadline = time.monotonic() + _SETTLED
+        while time.monotonic() < deadline:
+            link = rtnetlink.link(self._host, index=endpoint.index)
+            if link is None or link.operational:
+                break
+            time.sleep(_SETTLED / 50)
+        self.change_mac(endpoint, parse_mac(endpoint.mac_address))
+
+    def exists(self, index: int) -> bool:
+        """Whether the host's side of an endpoint is still there."""
+        return rtnetlink.link(self._host, index=index) is not None
+
+
+def write_sysctl(path: str, value: bytes) -> None:
+    """Set a kernel parameter of the calling thread's namespace; one that this kernel lacks is left out."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.write(descriptor, value)
+    finally:
+        os.close(descriptor)
