@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from rig import standard
+from rig import leaks, standard
 from rig.images import Image
 from rig.needs import MUST_WORK, MustWork, need
 from rig.registry import Registry
 
+pytest_plugins = ["pytester"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    leaks.install(config)
     if MUST_WORK:
         config.pluginmanager.register(MustWork(), "proa-must-work")
 

@@ -36,7 +36,7 @@ CLIENTS: dict[str, set[str]] = {
     "cli": BASE | {"oci", "client"},
 }
 # The base modules stand alone, but for these.
-WITHIN_BASE: dict[str, set[str]] = {"wording": {"errors"}, "times": {"errors"}}
+WITHIN_BASE: dict[str, set[str]] = {"times": {"errors"}, "wording": {"errors", "ids", "times"}}
 # Programs: they put the parts together, nothing imports them.
 PROGRAMS = {"engine_main", "__main__"}
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from rig import images
 from rig.images import Image
@@ -41,3 +47,63 @@ def inspect(registry: Registry, name: str) -> dict[str, list[str]]:
     command = ["skopeo", "inspect", "--tls-verify=false", f"docker://{registry.address}/{name}"]
     seen: dict[str, list[str]] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return seen
+
+
+LEAKY = """
+import os, subprocess, tempfile
+
+def test_leave_everything(tmp_path):
+    subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", "mount -t tmpfs leaky " + str(tmp_path)
+        + " && touch " + tempfile.gettempdir() + "/ready && exec sleep 30"])
+    os.open("/", os.O_RDONLY)
+    while not os.path.exists(tempfile.gettempdir() + "/ready"):
+        pass
+
+def test_skipped():
+    import pytest
+    pytest.skip("no reason")
+"""
+
+
+def test_the_leak_check_sees_what_is_left(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that leaves a process, its mount, network namespace, a descriptor, a file fails for each."""
+    monkeypatch.delenv("PROA_MUST_WORK", raising=False)
+    pytester.makepyfile(LEAKY)
+    pytester.makeconftest(
+        "from rig import leaks\nleaks.PATIENCE = 0\n\ndef pytest_configure(config): leaks.install(config)\n"
+    )
+    environment = {"PYTHONPATH": str(Path(__file__).parent), "PROA_LEAKS": "all"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    try:
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        result.assert_outcomes(passed=1, skipped=1, errors=1)
+        output = result.stdout.str()
+        for kind in (
+            "processes: ",
+            "mounts: ",
+            "network namespaces: ",
+            "descriptors of pytest: ",
+            "files: ",
+        ):
+            assert f"  {kind}" in output, kind
+    finally:
+        for line in result.outlines:
+            if match := re.match(r"  processes: (\d+) sleep 30$", line):
+                os.kill(int(match[1]), signal.SIGKILL)
+
+
+def test_a_skip_fails_where_everything_must_work(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import pytest\n\ndef test_it(): pytest.skip('no reason')\n")
+    pytester.makeconftest(
+        "from rig.needs import MustWork\n\n"
+        "def pytest_configure(config): config.pluginmanager.register(MustWork())\n"
+    )
+    result = pytester.runpytest_subprocess(
+        "-p", "no:cacheprovider", "-o", f"pythonpath={Path(__file__).parent}"
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*skipped although PROA_MUST_WORK=1: *no reason"])
