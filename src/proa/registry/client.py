@@ -1,0 +1,107 @@
+"""The client of all registries: configuration, connections and tokens that its repositories share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from proa.errors import InvalidArgument, ProaError, Unauthorized
+from proa.oci.reference import DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN, Reference
+from proa.registry import challenge
+from proa.registry.credentials import ANONYMOUS, Credentials
+from proa.registry.failures import Refused, RequestFailed, refused_login
+from proa.registry.hosts import HUB, Endpoint, Hosts
+from proa.registry.repository import Repository
+from proa.registry.requests import Identity, Patience, Requester
+from proa.registry.tokens import Authorizer
+from proa.registry.transport import Transport, refused
+
+CERTIFICATES = Path("/etc/docker/certs.d")
+STALL_TIMEOUT = 30.0  # seconds
+
+
+class Registry:
+    """Talks to registries on one event loop. `close` it there."""
+
+    def __init__(
+        self,
+        *,
+        mirrors: Sequence[str] = (),
+        insecure: Sequence[str] = (),
+        certificates: Path = CERTIFICATES,
+        stall_timeout: float = STALL_TIMEOUT,
+        patience: Patience | None = None,
+    ) -> None:
+        """Take dockerd's settings: URLs of docker.io's mirrors; host:port or networks of insecure ones; a
+        directory like /etc/docker/certs.d. Raises `InvalidArgument`."""
+        self._hosts = Hosts(mirrors, insecure)
+        self._transport = Transport(certificates, stall_timeout)
+        self._authorizer = Authorizer(self._transport, self._hosts)
+        self._requester = Requester(self._transport, self._authorizer, patience or Patience())
+
+    async def close(self) -> None:
+        """Close the connections. Later requests would open new ones."""
+        await self._transport.close()
+
+    def repository(
+        self,
+        reference: Reference,
+        credentials: Credentials | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Repository:
+        """Return the repository of `reference`; nothing is sent yet. `headers` (Docker's X-Meta-…) go to the
+        registry as they are."""
+        identity = Identity(credentials or ANONYMOUS, headers or {})
+        return Repository(self._requester, self._hosts, reference, identity)
+
+    async def login(self, server: str, credentials: Credentials) -> str:
+        """Check credentials at a registry (`server` as in Docker's AuthConfig) and return an identity token,
+        "" when the registry issues none. Raises `Unauthorized` in dockerd's words."""
+        endpoints = await self._hosts.endpoints(_login_domain(server))
+        own = [endpoint for endpoint in endpoints if not endpoint.mirror]
+        for endpoint in own:
+            try:
+                token = await self._login(endpoint, credentials)
+            except RequestFailed:
+                if endpoint is own[-1]:
+                    raise
+                continue
+            self._hosts.remember(endpoint)
+            return token
+        raise InvalidArgument(f'no registry is called "{server}"')
+
+    async def _login(self, endpoint: Endpoint, credentials: Credentials) -> str:
+        url = f"{endpoint.url}/v2/"
+        async with self._transport.send("GET", url, {}, verify=endpoint.verify) as response:
+            if response.status == 200:
+                return ""
+            asked = challenge.parse(response.headers.getall("WWW-Authenticate", []))
+            error = await refused(response, "GET", url)
+        bearer = next((item for item in asked if item.scheme == "bearer"), None)
+        identity_token, proof = "", credentials.basic
+        if bearer:
+            try:
+                token = await self._authorizer.token(endpoint, bearer, credentials, "", offline=True)
+            except Refused as refusal:
+                raise _explained(refusal, url) from refusal
+            identity_token, proof = token.refresh_token, f"Bearer {token.value}"
+        elif response.status != 401 or not asked or not proof:
+            raise _explained(error, url)
+        headers = {"Authorization": proof}
+        async with self._transport.send("GET", url, headers, verify=endpoint.verify) as response:
+            if response.status != 200:
+                raise refused_login(url, response.status)
+        return identity_token
+
+
+def _explained(error: Refused, url: str) -> ProaError:
+    if error.status in (401, 403):
+        return Unauthorized(f'Get "{url}": {error}')
+    return error
+
+
+def _login_domain(server: str) -> str:
+    """Return the domain of what `docker login` calls a server: a host, or a URL, "" for Docker Hub."""
+    host = urlsplit(server).netloc if "://" in server else server.partition("/")[0]
+    return DEFAULT_DOMAIN if host in ("", LEGACY_DEFAULT_DOMAIN, DEFAULT_DOMAIN, HUB) else host

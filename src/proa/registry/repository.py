@@ -1,0 +1,201 @@
+"""One repository of a registry as one user sees it: its tags, manifests and blobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from proa.errors import Internal, NotFound, ProaError, Unavailable
+from proa.oci import digest as digests
+from proa.oci import manifest as manifests
+from proa.oci import media_types
+from proa.oci.descriptor import Descriptor
+from proa.oci.manifest import Manifest
+from proa.oci.platform import Platform
+from proa.oci.reference import Reference
+from proa.registry.download import Download
+from proa.registry.failures import Refused, RequestFailed, pull_error
+from proa.registry.hosts import Endpoint, Hosts
+from proa.registry.requests import Identity, Requester
+from proa.registry.transport import read_limited
+
+MAX_TAG_PAGES = 1000
+MAX_INDEX_DEPTH = 4  # indexes may name indexes
+
+Result = TypeVar("Result")
+Cache = Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a reference names for a platform. `digest` is the registry's name: of the index, if any."""
+
+    digest: str
+    manifest: Manifest
+    documents: tuple[bytes, ...]  # every index on the way and the manifest, as they were fetched
+
+
+class _TagPage(msgspec.Struct):
+    tags: list[str] | None = None
+
+
+class Repository:
+    """Made by `Registry.repository`. Errors are Docker's texts for `docker pull`."""
+
+    def __init__(self, requester: Requester, hosts: Hosts, reference: Reference, identity: Identity) -> None:
+        self.reference = reference
+        self._requester = requester
+        self._hosts = hosts
+        self._identity = identity
+        self._scope = f"repository:{reference.path}:pull"
+        self._preferred: Endpoint | None = None
+
+    async def resolve(self, platform: Platform, *, cached: Cache | None = None) -> Resolved:
+        """Return the image that the reference names for `platform`, every document verified.
+
+        `cached(digest)` may give documents that are here already: a tag then costs one HEAD request, which
+        does not count against rate limits of public registries. Raises `NotFound` when no image of an index
+        runs on the platform.
+        """
+        known = cached or (lambda digest: None)
+        raw, content_type = await self._document(self.reference.tag_or_digest, known)
+        documents, top = [raw], digests.of(raw)
+        if self.reference.digest:
+            top = self.reference.digest
+        parsed = manifests.parse(raw, content_type)
+        for _ in range(MAX_INDEX_DEPTH):
+            if isinstance(parsed, Manifest):
+                return Resolved(top, parsed, tuple(documents))
+            entry = parsed.select(platform)
+            if entry is None:
+                raise NotFound(f"no matching manifest for {platform} in the manifest list entries")
+            raw = known(entry.digest) or b""
+            if not raw:
+                raw, _ = await self._get_manifest(entry.digest)
+            documents.append(raw)
+            parsed = manifests.parse(raw, entry.media_type)
+        raise Unavailable(f"{self.reference.familiar} is nested more than {MAX_INDEX_DEPTH} indexes deep")
+
+    async def read(self, descriptor: Descriptor, limit: int) -> bytes:
+        """Return a small blob, such as a configuration, verified."""
+        if descriptor.size > limit:
+            raise Unavailable(f"content {descriptor.digest} is larger than {limit} bytes")
+        data = b"".join([chunk async for chunk in self.fetch(descriptor)])
+        if len(data) != descriptor.size or not digests.matches(data, descriptor.digest):
+            raise Internal(f"image config verification failed for digest {descriptor.digest}")
+        return data
+
+    async def fetch(
+        self, descriptor: Descriptor, offset: int = 0, on_retry: Callable[[float], None] | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield a blob's bytes from `offset` on, not verified; broken connections are taken up again.
+
+        `on_retry(seconds)` hears of waits before further attempts. Raises when no endpoint has the blob.
+        """
+        download = Download(self._requester, self._identity, self._scope, descriptor, offset, on_retry)
+        endpoints = await self._endpoints()
+        for endpoint in endpoints:
+            try:
+                async for chunk in download.run(
+                    endpoint, f"{self.reference.path}/blobs/{descriptor.digest}"
+                ):
+                    yield chunk
+                return
+            except ProaError as error:
+                if endpoint is endpoints[-1] or _is_final(endpoint, error):
+                    raise pull_error(error, self.reference) from error
+
+    async def tags(self) -> list[str]:
+        """Return all tags of the repository, in the registry's order."""
+        found: list[str] = []
+        path = f"{self.reference.path}/tags/list"
+        for _ in range(MAX_TAG_PAGES):
+            page, following = await self._try(lambda endpoint, path=path: self._tag_page(endpoint, path))  # type: ignore[misc]
+            found += page
+            if not following:
+                return found
+            path = f"{self.reference.path}/tags/list?{following}"
+        raise Unavailable(f"{self.reference.familiar_name} has too many tags")
+
+    async def _tag_page(self, endpoint: Endpoint, path: str) -> tuple[list[str], str]:
+        async with self._requester.send("GET", endpoint, path, self._identity, self._scope) as response:
+            body = await read_limited(response, manifests.MAX_SIZE, "the list of tags")
+            link = str(response.links["next"]["url"]) if "next" in response.links else ""
+        try:
+            page = msgspec.json.decode(body, type=_TagPage)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Unavailable(f"invalid list of tags of {self.reference.familiar_name}: {error}") from None
+        query = urlsplit(link).query
+        return page.tags or [], query if parse_qs(query) else ""
+
+    async def _document(self, name: str, known: Cache) -> tuple[bytes, str]:
+        """Fetch the top document; by a HEAD request and from the cache when it is there."""
+        digest = await self._try(lambda endpoint: self._head(endpoint, name))
+        if digest and (raw := known(digest)) is not None:
+            return raw, ""
+        return await self._get_manifest(name)
+
+    async def _head(self, endpoint: Endpoint, name: str) -> str:
+        """Return the digest a registry has under a name; "" when it does not say (GET will tell why)."""
+        path = f"{self.reference.path}/manifests/{name}"
+        accept = {"Accept": ", ".join(media_types.ACCEPTED_MANIFESTS)}
+        try:
+            async with self._requester.send(
+                "HEAD", endpoint, path, self._identity, self._scope, accept
+            ) as response:
+                found = response.headers.get("Docker-Content-Digest", "")
+        except Refused:
+            return ""  # the answer to GET has a body that says why
+        return found if digests.is_valid(found) else ""
+
+    async def _get_manifest(self, name: str) -> tuple[bytes, str]:
+        """Fetch a manifest by tag or digest and verify it. Returns bytes and media type."""
+        raw, content_type, stated = await self._try(lambda endpoint: self._manifest_of(endpoint, name))
+        expected = name if ":" in name else stated
+        if expected and not digests.matches(raw, digests.validate(expected)):
+            raise Internal(f"manifest verification failed for digest {expected}")
+        return raw, content_type
+
+    async def _manifest_of(self, endpoint: Endpoint, name: str) -> tuple[bytes, str, str]:
+        path = f"{self.reference.path}/manifests/{name}"
+        accept = {"Accept": ", ".join(media_types.ACCEPTED_MANIFESTS)}
+        async with self._requester.send(
+            "GET", endpoint, path, self._identity, self._scope, accept
+        ) as response:
+            raw = await read_limited(response, manifests.MAX_SIZE, f"manifest of {self.reference.familiar}")
+            stated = response.headers.get("Docker-Content-Digest", "")
+            return raw, response.headers.get("Content-Type", ""), stated
+
+    async def _try(self, ask: Callable[[Endpoint], Awaitable[Result]]) -> Result:
+        """Ask the endpoints in their order until one answers; each again while its trouble may pass."""
+        endpoints = await self._endpoints()
+        for endpoint in endpoints:
+            attempt = 0
+            while True:
+                attempt += 1
+                try:
+                    result = await ask(endpoint)
+                except ProaError as error:
+                    if await self._requester.wait(attempt, error):
+                        continue
+                    if endpoint is endpoints[-1] or _is_final(endpoint, error):
+                        raise pull_error(error, self.reference) from error
+                    break
+                self._preferred = endpoint
+                self._hosts.remember(endpoint)
+                return result
+        raise Internal(f"no endpoint for {self.reference.domain}")
+
+    async def _endpoints(self) -> list[Endpoint]:
+        """Return the endpoints, first the one that answered last."""
+        found = await self._hosts.endpoints(self.reference.domain)
+        return sorted(found, key=lambda endpoint: endpoint != self._preferred)
+
+
+def _is_final(endpoint: Endpoint, error: ProaError) -> bool:
+    """Whether no other endpoint can do better: a mirror may just lack the image."""
+    return not endpoint.mirror and not isinstance(error, RequestFailed)

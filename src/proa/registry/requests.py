@@ -1,0 +1,96 @@
+"""One request to one registry: authorized, retried while that can help, judged by its status."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from proa.registry import challenge as challenges
+from proa.registry.credentials import Credentials
+from proa.registry.failures import RETRIED, Refused, RequestFailed
+from proa.registry.hosts import Endpoint
+from proa.registry.tokens import Authorizer
+from proa.registry.transport import Transport, refused
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often and how slowly something is tried again. Times in seconds."""
+
+    attempts: int = 5
+    first_delay: float = 0.5
+    longest_delay: float = 15.0
+
+    def delay(self, attempt: int, asked_for: float = 0) -> float:
+        """Return how long to wait before `attempt` (1 is the second one): doubling, with some chance."""
+        grown = min(self.first_delay * 2.0 ** (attempt - 1), self.longest_delay)
+        return max(grown * random.uniform(0.75, 1.25), min(asked_for, self.longest_delay))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """On whose behalf requests are made: his proof, and headers of his own (`X-Meta-…`)."""
+
+    credentials: Credentials
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Requester:
+    """Sends requests for paths below an endpoint's /v2/."""
+
+    def __init__(self, transport: Transport, authorizer: Authorizer, patience: Patience) -> None:
+        self._transport = transport
+        self._authorizer = authorizer
+        self.patience = patience
+
+    @asynccontextmanager
+    async def send(
+        self,
+        method: str,
+        endpoint: Endpoint,
+        path: str,
+        identity: Identity,
+        scope: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send once, and again with the proof that a 401 asks for. Raises `Refused`, `RequestFailed`."""
+        url = f"{endpoint.url}/v2/{path}"
+        sent = {**identity.headers, **(headers or {})}
+        proof = await self._authorizer.header(endpoint, identity.credentials, scope)
+        for last in (False, True):
+            if proof:
+                sent["Authorization"] = proof
+            async with self._transport.send(method, url, sent, verify=endpoint.verify) as response:
+                if response.status < 400:
+                    yield response
+                    return
+                error = await refused(response, method, url)
+                asked = challenges.parse(response.headers.getall("WWW-Authenticate", []))
+            if response.status != 401 or last:
+                raise error
+            better = await self._authorizer.challenged(endpoint, asked, identity.credentials, scope, proof)
+            if not better:
+                raise error
+            proof = better
+
+    async def wait(self, attempt: int, error: Exception) -> bool:
+        """Sleep before repeating what failed; False when repeating is pointless or was done often enough."""
+        if attempt >= self.patience.attempts or not is_passing(error):
+            return False
+        asked_for = error.retry_after if isinstance(error, Refused) else 0.0
+        await asyncio.sleep(self.patience.delay(attempt, asked_for))
+        return True
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same request may well succeed a little later."""
+    if isinstance(error, Refused):
+        return error.status in RETRIED
+    return isinstance(error, RequestFailed) and error.connected
