@@ -1,0 +1,101 @@
+"""Engines and clients for end-to-end tests. See tests/rig."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import docker as docker_sdk  # type: ignore[import-untyped]
+import pytest
+
+from rig.api import Api
+from rig.clients import Client
+from rig.engine import Engine
+from rig.registry import Registry
+
+
+@pytest.fixture(scope="session")
+def shared_engine(registry: Registry) -> Iterator[Engine]:
+    """The engine of the run. Tests use `engine`, which is this one, tidied up after each test."""
+    started = Engine(registry.url)
+    try:
+        yield started.start()
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def engine(shared_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The shared engine with busybox pulled; containers and volumes go after the test."""
+    if shared_engine.api.get("/images/busybox:latest/json").status != 200:
+        answer = shared_engine.api.post("/images/create", fromImage="busybox", tag="latest")
+        assert answer.status == 200 and b"errorDetail" not in answer.body, answer
+    yield shared_engine
+    shared_engine.api.remove_everything()
+
+
+@pytest.fixture
+def fresh_engine(registry: Registry) -> Iterator[Engine]:
+    """An engine of the test's own, without images: it may be killed, started again, filled and broken."""
+    started = Engine(registry.url)
+    try:
+        yield started.start()
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def engine_with(registry: Registry) -> Iterator[Callable[..., Engine]]:
+    """Makes engines with arguments of the test's choice: `engine_with("--bip", "10.9.0.1/24")`."""
+    made: list[Engine] = []
+
+    def make(*arguments: str, mirror: str | None = None) -> Engine:
+        made.append(Engine(registry.url if mirror is None else mirror, arguments))
+        return made[-1].start()
+
+    try:
+        yield make
+    finally:
+        for one in made:
+            one.stop()
+
+
+@pytest.fixture(params=["docker", "proa"])
+def client(engine: Engine, request: pytest.FixtureRequest) -> Client:
+    """Each test runs once with the docker CLI, once with proa."""
+    return engine.client(request.param)
+
+
+@pytest.fixture
+def docker(engine: Engine) -> Client:
+    return engine.docker
+
+
+@pytest.fixture
+def proa(engine: Engine) -> Client:
+    return engine.proa
+
+
+@pytest.fixture
+def api(engine: Engine) -> Api:
+    return engine.api
+
+
+@pytest.fixture
+def sdk(engine: Engine) -> Iterator[docker_sdk.DockerClient]:
+    """docker-py."""
+    made = docker_sdk.DockerClient(base_url=engine.host)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):  # type: ignore[no-untyped-def]
+    """Show what proad logged beside a failure."""
+    report = yield
+    if report.failed and "engine" in getattr(item, "fixturenames", ()):
+        shared = item.funcargs.get("engine")  # type: ignore[attr-defined]
+        if shared is not None:
+            report.sections.append(("proad", shared.said()[-3000:]))
+    return report
