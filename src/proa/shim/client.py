@@ -39,11 +39,17 @@ class Client:
         self._out = bytearray()
         self._ending = False
         self._drain_polls = 0
-        self._header_read = False
+        self._header_read = not request.get("drain")
         self._keys = bytes(request.get("detach_keys") or ())
+        self._buffered = request.get("buffered", "").encode("latin-1")
         self._matched = 0
         self.detached = False
         self.input_ended = False
+
+    @property
+    def has_input(self) -> bool:
+        """Whether `read` has something that the socket will not report."""
+        return bool(self._buffered)
 
     @property
     def full(self) -> bool:
@@ -105,6 +111,9 @@ class Client:
 
     def read(self) -> bytes:
         """Return input that is there; sets `input_ended` at its end and `detached` after the detach keys."""
+        if self._buffered:  # what came along with the request
+            data, self._buffered = self._buffered, b""
+            return self._without_keys(data) if self._keys else data
         try:
             data = self.socket.recv(1 << 16)
         except BlockingIOError:

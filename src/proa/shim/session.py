@@ -120,6 +120,8 @@ class Session:
             client.finish()
 
     def _watch_client(self, client: Client) -> None:
+        if client.has_input:
+            self._client_readable(client)
         # Even a client without stdin is read: a full hang-up is how a vanished client shows.
         self._loop.on_read(client.socket.fileno(), lambda: self._client_readable(client))
 
@@ -184,7 +186,7 @@ class Session:
     # --- output -----------------------------------------------------------------------------------------
 
     def _watch(self, fd: int) -> None:
-        self._loop.on_read(fd, lambda: self._source_readable(fd))
+        self._loop.on_read(fd, lambda: self._source_readable(fd) and None)
 
     def _source_readable(self, fd: int) -> bool:
         """Move one chunk; return whether there may be more at once."""

@@ -43,7 +43,8 @@ class Shim:
     """State of one shim process. Requests are the `do_` methods named in OPERATIONS."""
 
     OPERATIONS = frozenset(
-        "create start attach exec resize kill pause resume update memory state processes stats release".split()
+        ["create", "start", "attach", "exec", "resize", "kill", "pause", "resume", "update"]
+        + ["memory", "state", "processes", "stats", "release"]
     )
 
     def __init__(self, directory: str) -> None:

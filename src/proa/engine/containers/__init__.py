@@ -1,1 +1,1 @@
-"""Containers, one module per verb; `containers.py` is the table of contents, `shims.py` the way to processes."""
+"""Containers, one module per verb; `containers.py` is the table of contents, `shims.py` leads to processes."""

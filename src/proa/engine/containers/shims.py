@@ -154,7 +154,7 @@ class Launcher:
             self._socket = None
 
     def spawn(self, directory: Path) -> socket.socket:
-        """Let the launcher fork a shim for a runtime directory; return the engine's end of its connection."""
+        """Let the launcher fork a shim for a runtime directory; return our end of its connection."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._send(directory, theirs.fileno())

@@ -1,0 +1,117 @@
+"""`create`: check and complete the options, resolve mounts, record the container. No process starts here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from proa import ids, times
+from proa.engine import names, resources
+from proa.engine.containers import config, mountpoints, view
+from proa.engine.options import ContainerOptions
+from proa.engine.records import Container
+from proa.engine.requests import Created
+from proa.engine.security import Security
+from proa.errors import InvalidArgument, Unsupported
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+LOG_DRIVERS = ("", "json-file", "none")
+LOG_OPTIONS = ("max-size", "max-file")
+_SHARED = ("network_mode", "ipc_mode", "pid_mode")
+
+
+async def create(
+    containers: Containers, options: ContainerOptions, name: str, request: dict[str, Any]
+) -> Created:
+    """Make a container; raises `NotFound` for an unknown image, `Conflict` for a taken name."""
+    image = containers.images.get(options.image, options.platform)
+    options = config.merged(options, image)
+    warnings = _check(containers, options)
+    identifier = ids.new_id()
+    options = _completed(containers, options, identifier)
+    name = _choose_name(containers, name)
+    command = config.arguments(options)
+    record = Container(
+        id=identifier,
+        name=name,
+        created=times.now(),
+        image_id=image.id,
+        layers=image.layers,
+        options=options,
+        path=command[0],
+        args=command[1:],
+        request=request,
+        warnings=warnings,
+    )
+    record.mounts = mountpoints.resolve(containers, record)
+    try:
+        containers.store.insert(record)
+    except BaseException:
+        mountpoints.release(containers, record, anonymous_only=True)
+        raise
+    await view.fill_volumes(containers, record)
+    containers.emit("create", record)
+    return Created(id=identifier, warnings=warnings)
+
+
+def _check(containers: Containers, options: ContainerOptions) -> list[str]:
+    """Refuse what makes no sense or is not supported; return warnings."""
+    resources.validate(options)
+    _check_logging(options)
+    _check_modes(containers, options)
+    if options.working_dir and not options.working_dir.startswith("/"):
+        raise InvalidArgument(
+            f"the working directory '{options.working_dir}' is invalid, it needs to be an absolute path"
+        )
+    if options.stop_signal:
+        names.parse_signal(options.stop_signal)
+    runtime = options.runtime or containers.settings.default_runtime
+    if runtime not in ("proa", *containers.settings.runtimes):
+        raise InvalidArgument(f"unknown or invalid runtime name: {runtime}")
+    security = Security.of(options, containers.filters)
+    return [*resources.warnings(options), *security.warnings]
+
+
+def _check_logging(options: ContainerOptions) -> None:
+    if options.log_driver not in LOG_DRIVERS:
+        raise Unsupported(f'log driver "{options.log_driver}" is not supported; use json-file or none')
+    for name in options.log_options:
+        if name not in LOG_OPTIONS:
+            raise InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
+    resources.parse_size(options.log_options.get("max-size", "0"))
+
+
+def _check_modes(containers: Containers, options: ContainerOptions) -> None:
+    for field in _SHARED:
+        kind, separator, other = getattr(options, field).partition(":")
+        if separator and kind == "container":
+            containers.get(other)
+    if options.network_mode == "host" and options.mac_address:
+        raise InvalidArgument("conflicting options: mac-address and the network mode")
+    if options.uts_mode == "host" and options.hostname:
+        raise InvalidArgument("conflicting options: hostname and the UTS mode")
+    if options.network_mode.startswith("container:") and options.hostname:
+        raise InvalidArgument("conflicting options: hostname and the network mode")
+
+
+def _completed(containers: Containers, options: ContainerOptions, identifier: str) -> ContainerOptions:
+    """Fill in what Docker decides at create: host name, size of /dev/shm, containers by their id."""
+    changes: dict[str, Any] = {}
+    for field in _SHARED:
+        kind, separator, other = getattr(options, field).partition(":")
+        if separator and kind == "container":
+            changes[field] = f"container:{containers.get(other).id}"
+    if not options.hostname:
+        changes["hostname"] = containers.host_name(options, identifier)
+    if not options.shm_size:
+        changes["shm_size"] = containers.settings.default_shm_size
+    return msgspec.structs.replace(options, **changes)
+
+
+def _choose_name(containers: Containers, name: str) -> str:
+    if not name:
+        return names.random_name(containers.store.name_taken)
+    return names.validate_container_name(name)

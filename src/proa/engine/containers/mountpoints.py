@@ -1,0 +1,152 @@
+"""The mounts of a container: from `-v`, `--mount`, `--tmpfs`, `--volumes-from` and VOLUME to mount points."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proa.engine.options import Mount
+from proa.engine.records import Container, MountPoint
+from proa.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+_FORBIDDEN = ("/",)
+
+
+def resolve(containers: Containers, record: Container) -> list[MountPoint]:
+    """Return the container's mount points; missing volumes and, for `-v`, host directories are made."""
+    points: dict[str, MountPoint] = {}
+    for spec in record.options.volumes_from:
+        for point in _inherited(containers, spec):
+            points[point.destination] = point
+    made: list[MountPoint] = []
+    try:
+        for mount in record.options.mounts:
+            target = _target(mount)
+            if mount.from_image and target in points:
+                continue
+            if target in points and not mount.from_image and points[target] in made:
+                raise InvalidArgument(f"Duplicate mount point: {target}")
+            points[target] = _point(containers, record, mount, target)
+            made.append(points[target])
+    except BaseException:
+        _release(containers, record, [point for point in made if point.anonymous])
+        raise
+    return list(points.values())
+
+
+def _target(mount: Mount) -> str:
+    target = os.path.normpath(mount.target)
+    if not mount.target.startswith("/") or target in ("/", "//"):
+        reason = "destination can't be '/'" if target in ("/", "//") else "mount path must be absolute"
+        raise InvalidArgument(
+            f"invalid mount config for type \"{mount.type}\": invalid mount path: '{mount.target}' {reason}"
+            if target not in ("/", "//")
+            else f"invalid specification: {reason}"
+        )
+    return target
+
+
+def _inherited(containers: Containers, spec: str) -> list[MountPoint]:
+    """`--volumes-from container[:ro|rw]`: all mounts of another container but its tmpfs ones."""
+    name, _, mode = spec.partition(":")
+    if mode not in ("", "ro", "rw", "z", "Z"):
+        raise InvalidArgument(f"invalid mode: {mode}")
+    result = []
+    for point in containers.get(name).mounts:
+        if point.type != "tmpfs":
+            copy = MountPoint(**{field: getattr(point, field) for field in point.__struct_fields__})
+            copy.read_write = point.read_write and mode != "ro"
+            result.append(copy)
+    return result
+
+
+def _point(containers: Containers, record: Container, mount: Mount, target: str) -> MountPoint:
+    if mount.type == "tmpfs":
+        return MountPoint(
+            type="tmpfs", destination=target, read_write=not mount.read_only, tmpfs_options=_tmpfs(mount)
+        )
+    if mount.type == "volume":
+        return _volume(containers, record, mount, target)
+    return _bind(mount, target)
+
+
+def _tmpfs(mount: Mount) -> str:
+    words = [mount.tmpfs_options] if mount.tmpfs_options else []
+    if mount.tmpfs_size:
+        words.append(f"size={mount.tmpfs_size}")
+    if "mode=" not in mount.tmpfs_options:
+        words.append(f"mode={mount.tmpfs_mode:o}")
+    if mount.read_only:
+        words.append("ro")
+    return ",".join(words)
+
+
+def _bind(mount: Mount, target: str) -> MountPoint:
+    source = mount.source
+    if not source.startswith("/"):
+        raise InvalidArgument(
+            f"invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute"
+        )
+    if not os.path.exists(source):
+        if not mount.create_source:
+            raise InvalidArgument(
+                f'invalid mount config for type "bind": bind source path does not exist: {source}'
+            )
+        Path(source).mkdir(parents=True, exist_ok=True)
+    return MountPoint(
+        type="bind",
+        source=source,
+        destination=target,
+        mode="ro" if mount.read_only and mount.create_source else "",
+        read_write=not mount.read_only,
+        propagation=mount.propagation or "rprivate",
+        non_recursive=mount.non_recursive,
+        read_only_non_recursive=mount.read_only_non_recursive,
+    )
+
+
+def _volume(containers: Containers, record: Container, mount: Mount, target: str) -> MountPoint:
+    volume = containers.volumes.create(
+        mount.source, mount.driver or "local", mount.driver_options, mount.labels
+    )
+    containers.volumes.use(volume.name, record.id)
+    source = containers.volumes.path(volume.name)
+    return MountPoint(
+        type="volume",
+        name=volume.name,
+        source=str(_subpath(source, mount.subpath)),
+        destination=target,
+        driver=volume.driver,
+        mode="z" if mount.create_source else "",
+        read_write=not mount.read_only,
+        anonymous=not mount.source,
+        subpath=mount.subpath,
+        no_copy=mount.no_copy,
+    )
+
+
+def _subpath(volume: Path, subpath: str) -> Path:
+    """A directory inside a volume; links in the volume, which containers write, must not lead out of it."""
+    if not subpath:
+        return volume
+    path = (volume / subpath).resolve()
+    if not path.is_relative_to(volume.resolve()):
+        raise InvalidArgument(f"subpath {subpath} is outside the volume")
+    if not path.exists():
+        raise InvalidArgument(f"cannot access path {path}: no such file or directory")
+    return path
+
+
+def release(containers: Containers, record: Container, *, anonymous_only: bool = False) -> None:
+    """Let go of a removed container's volumes; its anonymous ones are removed if asked."""
+    _release(containers, record, [point for point in record.mounts if point.anonymous or not anonymous_only])
+
+
+def _release(containers: Containers, record: Container, points: list[MountPoint]) -> None:
+    for point in points:
+        if point.type == "volume" and point.anonymous:
+            containers.volumes.remove(point.name, force=True)
