@@ -98,12 +98,8 @@ class Client:
         return result.err
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        """The command running beside the test, with pipes; the test ends it (`with client.start(…) as it:`)."""
-        pipes: dict[str, Any] = {
-            "stdin": subprocess.PIPE,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-        }
+        """The command running beside the test, with pipes: `with client.start(…) as it:`."""
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(self.command(*arguments), env=self.environment, **(pipes | options))
 
     # What nearly every test does.
