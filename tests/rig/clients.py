@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from rig import cache
-from rig.needs import need
+from rig.needs import PATIENCE, need
 
-TIMEOUT = 60.0  # seconds for one command
+TIMEOUT = 60.0 * PATIENCE  # seconds for one command
 
 
 @dataclass(frozen=True)

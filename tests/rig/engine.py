@@ -15,10 +15,10 @@ from typing import Self, TypeVar
 
 from rig.api import Api
 from rig.clients import Client
-from rig.needs import need
+from rig.needs import PATIENCE, need
 
 T = TypeVar("T")
-READY = 20.0  # seconds; start-up takes a fraction of one
+READY = 20.0 * PATIENCE  # seconds; start-up takes a fraction of one
 
 
 class Engine:
@@ -85,7 +85,7 @@ class Engine:
             self.end()
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def end(self, patience: float = 15.0) -> int:
+    def end(self, patience: float = 15.0 * PATIENCE) -> int:
         """SIGTERM to proad; returns its exit status."""
         assert self.process
         if self.process.poll() is None:
@@ -119,7 +119,7 @@ class Engine:
 
 def eventually(look: Callable[[], T], seconds: float = 10.0) -> T:
     """`look()` as soon as it is true; fails with its last value when it does not become so."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while not (seen := look()):
         assert time.monotonic() < deadline, f"still {seen!r} after {seconds} s"
         time.sleep(0.02)

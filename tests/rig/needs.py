@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 MUST_WORK = os.environ.get("PROA_MUST_WORK") == "1"
+PATIENCE = float(os.environ.get("PROA_TEST_PATIENCE", "1"))  # how many times slower this machine may be
 
 
 def need(condition: object, what: str) -> None:

@@ -16,7 +16,9 @@ import time
 from types import TracebackType
 from typing import Self
 
-PATIENCE = 15.0  # seconds to wait for text
+from rig.needs import PATIENCE
+
+WAIT = 15.0 * PATIENCE  # seconds to wait for text
 
 
 class Terminal:
@@ -63,7 +65,7 @@ class Terminal:
     def line(self, text: str) -> None:
         self.send(text + "\r")
 
-    def expect(self, pattern: str, seconds: float = PATIENCE) -> re.Match[str]:
+    def expect(self, pattern: str, seconds: float = WAIT) -> re.Match[str]:
         """Wait until what was printed after the last match matches `pattern`."""
         deadline = time.monotonic() + seconds
         while True:
@@ -76,7 +78,7 @@ class Terminal:
                 match = re.compile(pattern).search(self.screen, self._seen)
                 assert match, f"it ended ({self.process.returncode}) without {pattern!r}:\n{self.screen!r}"
 
-    def wait(self, seconds: float = PATIENCE) -> int:
+    def wait(self, seconds: float = WAIT) -> int:
         """The program's exit status; reads on meanwhile."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:

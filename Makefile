@@ -1,0 +1,57 @@
+# The stages of the CI, each a word. `make test` is all of them; `make setup` once before any other.
+PYTHON := .venv/bin/python
+PYTEST := .venv/bin/pytest
+CODE := src tests bench
+
+.PHONY: help setup run fmt lint types unit suites hostile e2e compat vm bench docs test clean
+
+help:            ## Show these words
+	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+setup:           ## Packages, .venv and a docker CLI: only what is missing
+	scripts/setup test
+
+run:             ## The first container: proa run --rm busybox echo …
+	scripts/quickstart
+
+fmt:             ## Format the code
+	.venv/bin/ruff check --fix $(CODE)
+	.venv/bin/ruff format $(CODE)
+
+lint:            ## Style and mistakes
+	.venv/bin/ruff check $(CODE)
+
+types:           ## Types, strict
+	.venv/bin/mypy
+	.venv/bin/mypy --strict tests/rig tests/conftest.py tests/e2e/conftest.py bench
+
+unit:            ## Module by module, and the rules of the house
+	$(PYTEST) tests/unit tests/test_layers.py tests/test_rig.py
+
+suites:          ## Behaviour shared by implementations
+	$(PYTEST) tests/suites
+
+hostile:         ## Bad input, as tables
+	$(PYTEST) tests/hostile
+
+e2e:             ## A real engine, a real registry, the docker CLI, docker-py and proa
+	$(PYTEST) tests/e2e
+
+compat:          ## The clients of others: docker-py and the docker CLI against the API
+	$(PYTEST) tests/e2e/test_sdk.py tests/e2e/test_api.py
+
+vm:              ## A part of the suite under systemd and pure cgroup v2
+	$(PYTEST) tests/vm
+
+docs:            ## What the documents name is there
+	$(PYTEST) tests/test_docs.py
+
+bench:           ## How fast, beside Docker, Podman and runc where they are
+	$(PYTHON) -m bench $(BENCH)
+
+test:            ## Everything; no skip passes
+	scripts/test
+
+clean:           ## What tools left in the checkout
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info
+	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
