@@ -102,12 +102,12 @@ class CgroupV2:
         else:
             program = bpf.device_program(wanted.allow_by_default, list(wanted.exceptions.items()))
         try:
-            bpf.replace_device_program(self.directory_fd, program)
+            old = bpf.attached(self.directory_fd)
         except OSError as error:
-            # A kernel without CONFIG_CGROUP_BPF. EPERM (not root of the first user namespace) is an error.
             if error.errno in (errno.ENOSYS, errno.EINVAL):
                 return [FEATURES["devices"]]
             raise
+        bpf.replace_device_program(self.directory_fd, program, old)
         return []
 
     def enter(self) -> None:

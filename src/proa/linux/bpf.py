@@ -95,7 +95,10 @@ def load_device_program(program: bytes) -> int:
 
 
 def attached(cgroup_fd: int) -> list[int]:
-    """Return the ids of the device programs attached to the cgroup itself."""
+    """Return the ids of the device programs attached to the cgroup itself.
+
+    EINVAL, ENOSYS: a kernel without CONFIG_CGROUP_BPF.
+    """
     ids = (ctypes.c_uint32 * _MAX_ATTACHED)()
     query = struct.pack(
         "=IIIIQII", cgroup_fd, _ATTACH_CGROUP_DEVICE, 0, 0, ctypes.addressof(ids), _MAX_ATTACHED, 0
@@ -106,24 +109,23 @@ def attached(cgroup_fd: int) -> list[int]:
     return list(ids[:count])
 
 
-def replace_device_program(cgroup_fd: int, program: bytes) -> None:
-    """Attach `program` (b"": none), then detach what was there: both hold for a moment, never neither."""
-    old = attached(cgroup_fd)
+def replace_device_program(cgroup_fd: int, program: bytes, old: list[int]) -> None:
+    """Attach `program` (b"": none), then detach `old`: both hold for a moment, never neither."""
     if program:
         descriptor = load_device_program(program)
         try:
-            _attach(_PROG_ATTACH, cgroup_fd, descriptor)
+            _attach(_PROG_ATTACH, cgroup_fd, descriptor, _F_ALLOW_MULTI)
         finally:
             os.close(descriptor)
     for identifier in old:
         request = struct.pack("=III", identifier, 0, 0)
         descriptor = _bpf(_PROG_GET_FD_BY_ID, request, len(request))
         try:
-            _attach(_PROG_DETACH, cgroup_fd, descriptor)
+            _attach(_PROG_DETACH, cgroup_fd, descriptor, 0)
         finally:
             os.close(descriptor)
 
 
-def _attach(command: int, cgroup_fd: int, descriptor: int) -> None:
-    attributes = struct.pack("=IIII", cgroup_fd, descriptor, _ATTACH_CGROUP_DEVICE, _F_ALLOW_MULTI)
+def _attach(command: int, cgroup_fd: int, descriptor: int, flags: int) -> None:
+    attributes = struct.pack("=IIII", cgroup_fd, descriptor, _ATTACH_CGROUP_DEVICE, flags)
     _bpf(command, attributes, len(attributes))
