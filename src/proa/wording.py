@@ -53,7 +53,8 @@ def pool_overlaps(subnet: str, clash: str) -> Conflict:
 
 def no_free_subnet() -> Conflict:
     return Conflict(
-        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+        "could not find an available, non-overlapping IPv4 address pool among the defaults "
+        "to assign to the network",
         hint="choose the address of the default bridge with --bip",
     )
 

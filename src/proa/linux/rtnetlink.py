@@ -141,16 +141,15 @@ def add_veth(
     mtu: int = 0,
     master: int = 0,
     peer_netns: int = -1,
-    peer_index: int = 0,
 ) -> Message:
     """Make a pair of interfaces: `name`, a port of the bridge `master`, and its peer in `peer_netns`.
 
-    Both are down: a peer that is created up fails with ENOTCONN. `peer_index` spares looking it up. With
-    explicit MAC addresses udev's MACAddressPolicy=persistent leaves them alone.
+    Both are down: a peer that is created up fails with ENOTCONN. With explicit MAC addresses
+    udev's MACAddressPolicy=persistent leaves them alone.
     """
     size = u32(_IFLA_MTU, mtu) if mtu else b""
     peer = (
-        _LINK.pack(0, 0, peer_index, 0, 0)
+        _LINK.pack(0, 0, 0, 0, 0)
         + text(_IFLA_IFNAME, peer_name)
         + attribute(_IFLA_ADDRESS, peer_mac)
         + size

@@ -13,7 +13,7 @@ import struct
 from proa.linux import libc
 
 _IPT_SO_GET_INFO, _IPT_SO_GET_ENTRIES = 64, 65
-_NAMES = "/proc/net/ip_tables_names"
+_NAMES = "/proc/thread-self/net/ip_tables_names"
 _HOOKS = 5
 _INFO = struct.Struct(f"=32sI{_HOOKS}I{_HOOKS}III")  # struct ipt_getinfo
 _ENTRIES_HEADER = 40  # struct ipt_get_entries: name, size, padding

@@ -7,6 +7,7 @@ takes its interfaces with it when it goes: a killed engine leaves none behind.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import time
@@ -69,7 +70,6 @@ class Workshop:
         self._mtu = mtu
         self._home = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
         self._host = Socket()
-        self._peer_index = 0
         self._ipv6 = rtnetlink.has_ipv6()
 
     def close(self) -> None:
@@ -80,19 +80,19 @@ class Workshop:
     def make(self, address: IPv4Address, mac: bytes) -> Endpoint:
         """Make an endpoint (1.5 ms)."""
         name = _PREFIX + os.urandom(4).hex()
-        _unshare(CLONE_NEWNET)
         descriptor = -1
         try:
+            _unshare(CLONE_NEWNET)
             descriptor = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
             with Socket() as inside:
                 self._connect(inside, descriptor, name, address, mac)
+            index = _index_of(self._host, name)
         except BaseException:
             if descriptor >= 0:
                 os.close(descriptor)
             raise
         finally:
             setns(self._home, CLONE_NEWNET)
-        link = rtnetlink.link(self._host, name)
         return Endpoint(
             netns_fd=descriptor,
             address=str(address),
@@ -100,14 +100,10 @@ class Workshop:
             gateway=str(self._gateway.ip),
             mac_address=format_mac(mac),
             interface=name,
-            index=link.index if link else 0,
+            index=index,
         )
 
     def _connect(self, inside: Socket, namespace: int, name: str, address: IPv4Address, mac: bytes) -> None:
-        if not self._peer_index:
-            # Usually 2. With the modules of tunnels loaded, a new namespace is born with more than lo.
-            self._peer_index = max(link.index for link in rtnetlink.links(inside)) + 1
-        index = self._peer_index
         self._host.execute(
             rtnetlink.add_veth(
                 name,
@@ -117,12 +113,13 @@ class Workshop:
                 mtu=self._mtu,
                 master=self._bridge,
                 peer_netns=namespace,
-                peer_index=index,
             ),
             rtnetlink.set_link(0, name, up=True, link_local=not self._ipv6),
         )
         for path, value in _SYSCTLS:
             write_sysctl(path, value)
+        # Usually 2; with the modules of tunnels loaded, a new namespace is born with more than lo.
+        index = _index_of(inside, INTERFACE)
         inside.execute(
             rtnetlink.set_link(1, "lo", up=True),
             rtnetlink.add_address(index, address.packed, self._gateway.network.prefixlen),
@@ -135,7 +132,7 @@ class Workshop:
         setns(endpoint.netns_fd, CLONE_NEWNET)
         try:
             with Socket() as inside:
-                inside.execute(rtnetlink.set_link(self._peer_index, INTERFACE, mac=mac))
+                inside.execute(rtnetlink.set_link(0, INTERFACE, mac=mac))
         finally:
             setns(self._home, CLONE_NEWNET)
         endpoint.mac_address = format_mac(mac)
@@ -153,6 +150,13 @@ class Workshop:
     def exists(self, index: int) -> bool:
         """Whether the host's side of an endpoint is still there."""
         return rtnetlink.link(self._host, index=index) is not None
+
+
+def _index_of(route: Socket, name: str) -> int:
+    link = rtnetlink.link(route, name)
+    if link is None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), f"find link {name}")
+    return link.index
 
 
 def write_sysctl(path: str, value: bytes) -> None:

@@ -1,0 +1,150 @@
+"""Network namespaces for tests: every test gets a host, and the machine's own is never touched.
+
+A namespace belongs to a thread, and the threads and processes it starts: no fork is needed. It is gone when
+they have ended.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+from proa.linux import rtnetlink
+from proa.linux.namespaces import CLONE_NEWNET, setns, unshare
+from proa.linux.netlink import Socket
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def private_network(test: Callable[P, R]) -> Callable[P, R]:
+    """Run a test in a new network namespace, whose loopback interface is up."""
+
+    @functools.wraps(test)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        def body() -> R:
+            unshare(CLONE_NEWNET)
+            rtnetlink.loopback_up()
+            return test(*arguments, **options)
+
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(body).result()
+
+    return run
+
+
+def inside(namespace: int, work: Callable[[], R]) -> R:
+    """Return what `work` returns in a namespace."""
+
+    def body() -> R:
+        setns(namespace, CLONE_NEWNET)
+        return work()
+
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(body).result()
+
+
+def new_namespace() -> int:
+    """Return a descriptor of a new namespace with its loopback interface up."""
+
+    def body() -> int:
+        unshare(CLONE_NEWNET)
+        rtnetlink.loopback_up()
+        return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(body).result()
+
+
+def neighbour(name: str, here: str, there: str, *, mtu: int = 1500, default: bool = False) -> int:
+    """Plug a new namespace, another host, into this one; addresses are like "10.0.0.1/24".
+
+    `default` makes it this host's way to the world.
+    """
+    namespace = new_namespace()
+    with Socket() as route:
+        mac = bytes([2, *os.urandom(5)])
+        peer_mac = bytes([2, *os.urandom(5)])
+        route.execute(
+            rtnetlink.add_veth(name, "eth0", mac=mac, peer_mac=peer_mac, mtu=mtu, peer_netns=namespace)
+        )
+        _configure(route, name, here)
+        if default:
+            link = rtnetlink.link(route, name)
+            assert link is not None
+            gateway = socket.inet_aton(there.partition("/")[0])
+            inside(namespace, lambda: _configure_new("eth0", there))
+            route.execute(rtnetlink.add_route(link.index, gateway=gateway))
+            return namespace
+    inside(namespace, lambda: _configure_new("eth0", there))
+    return namespace
+
+
+def _configure_new(name: str, address: str) -> None:
+    with Socket() as route:
+        _configure(route, name, address)
+
+
+def _configure(route: Socket, name: str, address: str) -> None:
+    link = rtnetlink.link(route, name)
+    assert link is not None
+    host, _, length = address.partition("/")
+    route.execute(
+        rtnetlink.add_address(link.index, socket.inet_aton(host), int(length)),
+        rtnetlink.set_link(link.index, name, up=True),
+    )
+
+
+def ping(address: str, timeout: float = 1.0) -> bool:
+    """Whether `address` answers an ICMP echo request."""
+    request = struct.pack("!BBHHH", 8, 0, 0, 1, 1)
+    total = sum(struct.unpack("!4H", request))
+    request = struct.pack("!BBHHH", 8, 0, ~total & 0xFFFF, 1, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
+        raw.settimeout(timeout)
+        try:
+            raw.sendto(request, (address, 0))
+            while True:
+                data, (source, _) = raw.recvfrom(2048)
+                if source == address and data[20] == 0:
+                    return True
+        except OSError:
+            return False
+
+
+@contextmanager
+def echo(server: int, port: int = 7000) -> Iterator[Future[str]]:
+    """Serve one TCP client in the namespace `server`; the future has the client's address as seen there."""
+
+    def serve(listener: socket.socket) -> str:
+        connection, (peer, _) = listener.accept()
+        with connection:
+            connection.sendall(connection.recv(100))
+        return str(peer)
+
+    with inside(server, lambda: socket.create_server(("0.0.0.0", port))) as listener:
+        listener.settimeout(3)
+        with ThreadPoolExecutor(1) as executor:
+            yield executor.submit(serve, listener)
+
+
+def connect(address: str, port: int = 7000, timeout: float = 2.0) -> bool:
+    """Whether a TCP server at `address` echoes."""
+    try:
+        with socket.create_connection((address, port), timeout) as client:
+            client.sendall(b"ahoy")
+            return client.recv(100) == b"ahoy"
+    except OSError:
+        return False
+
+
+def nft(*arguments: str) -> str:
+    """Run nft(8) in this namespace, for what others do and what an independent reader sees."""
+    return subprocess.run(["nft", *arguments], check=True, capture_output=True, text=True).stdout
