@@ -50,7 +50,7 @@ async def create(
     try:
         containers.store.insert(record)
     except BaseException:
-        mountpoints.release(containers, record, anonymous_only=True)
+        mountpoints.release(containers, record, anonymous=True)
         raise
     await view.fill_volumes(containers, record)
     containers.emit("create", record)

@@ -13,8 +13,6 @@ from proa.errors import InvalidArgument
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
-_FORBIDDEN = ("/",)
-
 
 def resolve(containers: Containers, record: Container) -> list[MountPoint]:
     """Return the container's mount points; missing volumes and, for `-v`, host directories are made."""
@@ -113,7 +111,6 @@ def _volume(containers: Containers, record: Container, mount: Mount, target: str
     volume = containers.volumes.create(
         mount.source, mount.driver or "local", mount.driver_options, mount.labels
     )
-    containers.volumes.use(volume.name, record.id)
     source = containers.volumes.path(volume.name)
     return MountPoint(
         type="volume",
@@ -141,9 +138,9 @@ def _subpath(volume: Path, subpath: str) -> Path:
     return path
 
 
-def release(containers: Containers, record: Container, *, anonymous_only: bool = False) -> None:
+def release(containers: Containers, record: Container, *, anonymous: bool) -> None:
     """Let go of a removed container's volumes; its anonymous ones are removed if asked."""
-    _release(containers, record, [point for point in record.mounts if point.anonymous or not anonymous_only])
+    _release(containers, record, record.mounts if anonymous else [])
 
 
 def _release(containers: Containers, record: Container, points: list[MountPoint]) -> None:

@@ -1,0 +1,52 @@
+"""`attach`, `resize` and `logs`: a client's way to a container's streams."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from proa import wording
+from proa.engine.containers.run import Pending, Run
+from proa.engine.containers.shims import ShimError
+from proa.engine.records import Container, Status
+from proa.engine.requests import AttachRequest
+from proa.errors import Conflict
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+
+async def attach(containers: Containers, record: Container, fd: int, request: AttachRequest) -> None:
+    """Join a client's socket to the container; before the start it waits here for it.
+
+    The socket is ours from now on; it is closed when the streams end.
+    """
+    if record.state.status == Status.PAUSED:
+        raise Conflict(
+            f"container {record.id} is paused, unpause the container before attach"
+        )
+    containers.emit("attach", record)
+    own = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    pending = Pending(own, request, record.options.tty)
+    if record.running:
+        run = containers.runs.get(record.id)
+        if run is None or run.connection is None:
+            os.close(own)
+            raise wording.not_running(record.id)
+        await run.attach(pending)
+    else:
+        containers.runs.setdefault(record.id, Run()).hold(pending)
+    os.close(fd)
+
+
+async def resize(containers: Containers, record: Container, rows: int, columns: int) -> None:
+    """Set the size of the container's terminal; the first size may come before the first prompt."""
+    run = containers.runs.get(record.id)
+    if not record.running or run is None or run.connection is None:
+        raise wording.not_running(record.id)
+    try:
+        await run.connection.request("resize", rows=rows, columns=columns)
+    except ShimError as error:
+        raise Conflict(f"cannot resize {record.id}: {error.message}") from error
+    containers.emit("resize", record, height=str(rows), width=str(columns))

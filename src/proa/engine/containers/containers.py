@@ -1,0 +1,246 @@
+"""All containers of an engine: the table of contents of this package, a verb a line.
+
+Methods take a full id, a name or a unique prefix. Each verb's own module says what it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from proa import cgroups
+from proa.engine import spec
+from proa.engine.containers import attach, changes, commit, create, ending, remove, start, stop, top
+from proa.engine.containers.execs import Execs
+from proa.engine.containers.run import Run
+from proa.engine.containers.shims import Launcher
+from proa.engine.containers.store import ContainerStore
+from proa.engine.containers.wait import Waiters
+from proa.engine.database import Database
+from proa.engine.events import Events
+from proa.engine.images.images import Images
+from proa.engine.logs import LogLine, LogRequest, read
+from proa.engine.names import validate_container_name
+from proa.engine.networks import Networks
+from proa.engine.options import ContainerOptions
+from proa.engine.records import Container, EndpointRecord
+from proa.engine.requests import AttachRequest, Created, ExitStatus
+from proa.engine.security import Filters
+from proa.engine.settings import Settings
+from proa.engine.volumes import Volumes
+from proa.errors import InvalidArgument
+from proa.network.default_bridge import DefaultBridge
+from proa.snapshots.layers import Layers
+from proa.snapshots.overlay import make_writable, overlay_mount
+from proa.snapshots.trash import Trash
+
+
+class Containers:
+    """The containers and what their verbs need of the rest of the engine."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        database: Database,
+        events: Events,
+        layers: Layers,
+        volumes: Volumes,
+        networks: Networks,
+        bridge: DefaultBridge,
+        launcher: Launcher,
+        trash: Trash,
+    ) -> None:
+        self.settings = settings
+        self.store = ContainerStore(database)
+        self.events = events
+        self.layers = layers
+        self.volumes = volumes
+        self.networks = networks
+        self.bridge = bridge
+        self.launcher = launcher
+        self.trash = trash
+        self.images: Images  # set by the engine: images ask back which containers there are
+        self.filters = Filters(settings.exec_root / "seccomp")
+        self.waiters = Waiters()
+        self.runs: dict[str, Run] = {}
+        self.execs = Execs(self)
+        self.cgroup_version = cgroups.detect()
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.host = Path("/proc/sys/kernel/hostname")
+
+    # --- verbs ------------------------------------------------------------------------------------------
+
+    async def create(
+        self, options: ContainerOptions, name: str = "", request: dict[str, Any] | None = None
+    ) -> Created:
+        return await create.create(self, options, name, request or {})
+
+    def get(self, name: str) -> Container:
+        return self.store.get(name)
+
+    def all(self) -> Sequence[Container]:
+        return list(self.store)
+
+    async def start(self, name: str) -> None:
+        record = self.get(name)
+        async with self.lock(record):
+            await start.start(self, record)
+
+    async def stop(self, name: str, timeout: int | None = None, signal: str = "") -> None:
+        await stop.stop(self, self.get(name), timeout, signal)
+
+    async def restart(self, name: str, timeout: int | None = None, signal: str = "") -> None:
+        record = self.get(name)
+        if record.running:
+            await stop.stop(self, record, timeout, signal)
+        async with self.lock(record):
+            await start.start(self, record)
+        self.emit("restart", record)
+
+    async def kill(self, name: str, signal: str = "") -> None:
+        await stop.kill(self, self.get(name), signal)
+
+    def wait(self, name: str, condition: str = "not-running") -> asyncio.Future[ExitStatus]:
+        return self.waiters.add(self.get(name), condition)
+
+    async def remove(self, name: str, force: bool = False, volumes: bool = False) -> None:
+        await remove.remove(self, self.get(name), force=force, volumes=volumes)
+
+    def rename(self, name: str, new_name: str) -> None:
+        record, old = self.get(name), self.get(name).name
+        if not new_name:
+            raise InvalidArgument("Neither old nor new names may be empty")
+        new_name = validate_container_name(new_name)
+        if new_name == old:
+            raise InvalidArgument("Renaming a container with the same name as its current name")
+        self.store.rename(record, new_name)
+        self.emit("rename", record, oldName=f"/{old}")
+
+    async def pause(self, name: str) -> None:
+        await stop.pause(self, self.get(name))
+
+    async def unpause(self, name: str) -> None:
+        await stop.unpause(self, self.get(name))
+
+    async def resize(self, name: str, rows: int, columns: int) -> None:
+        await attach.resize(self, self.get(name), rows, columns)
+
+    async def top(self, name: str, ps_args: str) -> tuple[list[str], list[list[str]]]:
+        return await top.top(self, self.get(name), ps_args)
+
+    async def attach(self, name: str, client: int, request: AttachRequest) -> None:
+        await attach.attach(self, self.get(name), client, request)
+
+    def logs(self, name: str, request: LogRequest) -> AsyncIterator[LogLine]:
+        record = self.get(name)
+        path = spec.log_path(self.directory(record), record.id)
+        return read(path, request, lambda: record.running)
+
+    async def changes(self, name: str) -> Sequence[changes.Change]:
+        return await changes.of(self, self.get(name))
+
+    async def size_rw(self, name: str) -> int:
+        return await changes.size_rw(self, self.get(name))
+
+    async def commit(self, name: str, **options: Any) -> str:
+        return await commit.commit(self, self.get(name), **options)
+
+    # --- what verbs share -------------------------------------------------------------------------------
+
+    def lock(self, record: Container) -> asyncio.Lock:
+        """Held by verbs that must not run twice at once for one container."""
+        lock = self._locks.get(record.id)
+        if lock is None:
+            lock = self._locks[record.id] = asyncio.Lock()
+        return lock
+
+    def directory(self, record: Container) -> Path:
+        """Where a container's files are: on disk, or in the memory of its shim if it is ephemeral."""
+        run = self.runs.get(record.id)
+        if run and run.memory:
+            return Path(run.memory)
+        return self.settings.container_directory(record.id)
+
+    def overlay(self, record: Container, directory: Path) -> dict[str, Any]:
+        """Return the runtime's description of the container's root; its writable directories are made."""
+        if not (directory / "upper").exists():
+            directory.mkdir(mode=0o710, parents=True, exist_ok=True)
+            make_writable(directory)
+        options = ["volatile"] if record.options.auto_remove or record.options.ephemeral else []
+        mountpoint = self.settings.exec_root / "rootfs"
+        return {
+            **overlay_mount(self.layers, record.layers, directory),
+            "mountpoint": str(mountpoint),
+            "options": options,
+        }
+
+    def cgroup_path(self, record: Container) -> str:
+        parent = record.options.cgroup_parent or self.settings.cgroup_parent
+        return f"/{parent.strip('/')}/{record.id}"
+
+    def host_name(self, options: ContainerOptions, identifier: str) -> str:
+        """Return the name of a container that was given none: the host's if it shares it, else its short id."""
+        kind, _, other = options.network_mode.partition(":")
+        if kind == "container":
+            return self.get(other).options.hostname
+        if "host" in (options.network_mode, options.uts_mode):
+            return self.host.read_text().strip()
+        return identifier[:12]
+
+    def image_ids(self) -> set[str]:
+        return set(self.images.store.ids())
+
+    def emit(self, action: str, record: Container, **attributes: str) -> None:
+        """Tell of a container, with the attributes that Docker gives every event of one."""
+        own = {**record.options.labels, "image": record.options.image, "name": record.name}
+        self.events.emit("container", action, record.id, {**own, **attributes})
+
+    def emit_network(self, action: str, record: Container) -> None:
+        endpoint = record.endpoint
+        if endpoint:
+            attributes = {"container": record.id, "name": endpoint.network, "type": "bridge"}
+            self.events.emit("network", action, endpoint.network_id, attributes)
+
+    def release_endpoint(self, record: Container, run: Run | None) -> None:
+        """Give a container's address back; the record keeps the network's name."""
+        endpoint = record.endpoint
+        if endpoint is None or not endpoint.address:
+            return
+        if run and run.endpoint:
+            run.endpoint.close()
+        self.bridge.release(endpoint.address)
+        self.emit_network("disconnect", record)
+        record.endpoint = EndpointRecord(network=endpoint.network, network_id=endpoint.network_id)
+
+    def deliver(self, identifier: str) -> None:
+        """Handle what the shim has said meanwhile: a program may have ended before its start is recorded."""
+        run = self.runs.get(identifier)
+        if run and run.connection:
+            run.connection.drain()
+
+    def on_event(self, identifier: str, event: dict[str, Any]) -> None:
+        ending.on_event(self, identifier, event)
+
+    def on_lost(self, identifier: str) -> None:
+        ending.on_lost(self, identifier)
+
+    async def remove_now(self, record: Container, *, volumes: bool) -> None:
+        await remove.remove_now(self, record, volumes=volumes)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that nobody waits for, and see it through."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Leave all containers to their shims."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for run in self.runs.values():
+            run.close()

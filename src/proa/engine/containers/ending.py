@@ -1,0 +1,78 @@
+"""The end of a run: from the shim's word to record, events, waiters and, with --rm, removal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from proa import times
+from proa.engine.records import Container, Status
+from proa.shim import protocol
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+SHIM_LOST = 255  # as Docker records a container whose end nobody saw
+
+
+def on_event(containers: Containers, identifier: str, event: dict[str, Any]) -> None:
+    """Handle what a shim tells by itself."""
+    kind = event["event"]
+    if kind == "exec-exit":
+        containers.execs.exited(event["exec"], event["exit_code"])
+        return
+    if identifier not in containers.store:
+        return
+    record = containers.store.get(identifier)
+    if kind == "exit":
+        ended(containers, record, event)
+    elif kind == "detach":
+        containers.emit("exec_detach" if event.get("exec") else "detach", record)
+
+
+def on_lost(containers: Containers, identifier: str) -> None:
+    """A shim's connection ended: usually after its exit event, else the file or nothing tells."""
+    run = containers.runs.get(identifier)
+    if run:
+        run.connection = None
+    if identifier in containers.store:
+        record = containers.store.get(identifier)
+        if record.running:
+            ended(containers, record, recorded_exit(containers, identifier))
+
+
+def recorded_exit(containers: Containers, identifier: str) -> dict[str, Any]:
+    """Return what the shim wrote down about the end, or what is known if it was killed."""
+    path = containers.settings.runtime_directory(identifier) / protocol.EXIT_NAME
+    try:
+        result: dict[str, Any] = json.loads(path.read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {"exit_code": SHIM_LOST, "oom_killed": False, "finished_at": times.now()}
+    return result
+
+
+def ended(containers: Containers, record: Container, result: dict[str, Any]) -> None:
+    """Record the end of a run and everything that follows from it."""
+    if not record.running:
+        return
+    state = record.state
+    state.transition(Status.EXITED)
+    state.pid = 0
+    state.exit_code, state.oom_killed = result["exit_code"], result["oom_killed"]
+    state.finished_at = result["finished_at"]
+    run = containers.runs.get(record.id)
+    containers.release_endpoint(record, run)
+    if not record.options.auto_remove:
+        containers.store.save(record)
+    if state.oom_killed:
+        containers.emit("oom", record)
+    containers.emit("die", record, exitCode=str(state.exit_code))
+    if run and not run.memory:
+        containers.runs.pop(record.id)
+        run.close()
+        shutil.rmtree(containers.settings.runtime_directory(record.id), ignore_errors=True)
+    containers.execs.container_ended(record.id)
+    containers.waiters.exited(record)
+    if record.options.auto_remove:
+        containers.later(containers.remove_now(record, volumes=True))

@@ -1,0 +1,199 @@
+"""`exec`: further processes in a running container. Kept in memory; shims know those an engine has forgotten."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import TYPE_CHECKING
+
+
+from proa import ids, times, wording
+from proa.engine import spec
+from proa.engine.containers.run import client_message
+from proa.engine.containers.shims import ShimConnection, ShimError
+from proa.engine.containers.start import exit_code
+from proa.engine.records import Container, Exec, Status
+from proa.engine.requests import AttachRequest, ExecOptions
+from proa.engine.security import Security
+from proa.errors import Conflict, Internal, InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proa.engine.containers.containers import Containers
+
+_KEPT = 1000  # ended execs of a running container that inspect still knows
+
+
+class Execs:
+    """The exec sessions of all containers."""
+
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+        self._execs: dict[str, Exec] = {}
+
+    async def create(self, container: str, options: ExecOptions) -> Exec:
+        """Prepare a process; raises `Conflict` if the container does not run."""
+        record = self._containers.get(container)
+        self._running(record)
+        if not options.command or not options.command[0]:
+            raise InvalidArgument("No exec command specified")
+        fields = {name: getattr(options, name) for name in options.__struct_fields__}
+        execution = Exec(id=ids.new_id(), container_id=record.id, **fields)
+        self._forget_old(record.id)
+        self._execs[execution.id] = execution
+        self._emit("exec_create", record, execution)
+        return execution
+
+    def get(self, identifier: str) -> Exec:
+        """Return an exec by its id or a unique prefix, as it is now."""
+        execution = self._execs.get(identifier)
+        if execution is None:
+            matches = [item for key, item in self._execs.items() if identifier and key.startswith(identifier)]
+            if len(matches) != 1:
+                raise wording.no_such_exec(identifier)
+            execution = matches[0]
+        if execution.running:
+            # Clients ask for the exit code when the stream ends: hear first what the shim said before that.
+            self._containers.deliver(execution.container_id)
+        return execution
+
+    def of(self, container_id: str) -> Sequence[Exec]:
+        """Return the running execs of a container."""
+        return [item for item in self._execs.values() if item.container_id == container_id and item.running]
+
+    async def start(
+        self,
+        identifier: str,
+        client: int | None,
+        request: AttachRequest | None,
+        *,
+        console_size: tuple[int, int] | None = None,
+    ) -> None:
+        """Start a prepared process with the client's socket, or detached without; the socket is ours then."""
+        execution = self.get(identifier)
+        record = self._containers.get(execution.container_id)
+        connection = self._running(record)
+        if execution.started:
+            raise Conflict(f"exec command {identifier} is already running")
+        if console_size:
+            execution.console_size = console_size
+        execution.started = execution.running = True
+        self._emit("exec_start", record, execution)
+        descriptors = [] if client is None else [fcntl.fcntl(client, fcntl.F_DUPFD_CLOEXEC, 3)]
+        try:
+            await self._launch(record, execution, connection, descriptors, request)
+        except ShimError as error:
+            raise self._failed(execution, error) from error
+        finally:
+            for fd in descriptors:
+                os.close(fd)
+        if client is not None:
+            os.close(client)
+
+    async def _launch(
+        self,
+        record: Container,
+        execution: Exec,
+        connection: ShimConnection,
+        descriptors: list[int],
+        request: AttachRequest | None,
+    ) -> None:
+        containers = self._containers
+        if request is None:
+            execution.attach_stdin = False
+        security = Security.of(record.options, containers.filters)
+        specification = spec.build_exec(record, execution, security)
+        path = containers.settings.runtime_directory(record.id) / f"exec-{execution.id}.json"
+        path.write_text(json.dumps(specification))
+        result = await connection.request(
+            "exec",
+            exec=execution.id,
+            spec=str(path),
+            descriptors=descriptors,
+            client=client_message(request, tty=execution.tty) if request else {},
+        )
+        execution.pid = result["pid"]
+
+    @staticmethod
+    def _failed(execution: Exec, error: ShimError) -> Exception:
+        execution.running = False
+        message = (
+            "OCI runtime exec failed: exec failed: unable to start container process: " + error.message
+        )
+        execution.exit_code = exit_code(message)
+        execution.finished_at = times.now()
+        return InvalidArgument(message) if execution.exit_code in (126, 127) else Internal(message)
+
+    async def resize(self, identifier: str, rows: int, columns: int) -> None:
+        """Set the size of the process's terminal."""
+        execution = self.get(identifier)
+        record = self._containers.get(execution.container_id)
+        connection = self._running(record)
+        if not execution.running:
+            raise Conflict(f"exec {identifier} is not running")
+        try:
+            await connection.request("resize", exec=execution.id, rows=rows, columns=columns)
+        except ShimError as error:
+            raise Conflict(f"cannot resize exec {identifier}: {error.message}") from error
+
+    def exited(self, identifier: str, code: int) -> None:
+        """Record the end of a process."""
+        execution = self._execs.get(identifier)
+        if execution is None or not execution.running:
+            return
+        execution.running = False
+        execution.exit_code = code
+        execution.finished_at = times.now()
+        if execution.container_id in self._containers.store:
+            record = self._containers.get(execution.container_id)
+            self._containers.emit("exec_die", record, execID=identifier, exitCode=str(code))
+
+    def adopt(self, container_id: str, known: dict[str, dict[str, int | None]]) -> None:
+        """Take up sessions that a shim knows and this engine does not, after a restart."""
+        for identifier, facts in known.items():
+            code = facts["exit_code"]
+            self._execs[identifier] = Exec(
+                id=identifier,
+                container_id=container_id,
+                command=[],
+                started=True,
+                running=code is None,
+                pid=facts["pid"] or 0,
+                exit_code=code,
+            )
+
+    def container_ended(self, container_id: str) -> None:
+        """Processes do not outlive process 1 of their namespace."""
+        for execution in list(self._execs.values()):
+            if execution.container_id == container_id and execution.running:
+                self.exited(execution.id, 137)
+
+    def forget_container(self, container_id: str) -> None:
+        for identifier in [key for key, item in self._execs.items() if item.container_id == container_id]:
+            del self._execs[identifier]
+
+    def _forget_old(self, container_id: str) -> None:
+        """Health probes run for ever: keep what somebody may still ask for, not everything."""
+        ended = [
+            item.id
+            for item in self._execs.values()
+            if item.container_id == container_id and item.finished_at
+        ]
+        for identifier in ended[: max(0, len(ended) - _KEPT)]:
+            del self._execs[identifier]
+
+    def _running(self, record: Container) -> ShimConnection:
+        run = self._containers.runs.get(record.id)
+        if record.state.status == Status.PAUSED:
+            raise Conflict(f"Container {record.id} is paused, unpause the container before exec")
+        if not record.running or run is None or run.connection is None:
+            raise wording.not_running(record.id)
+        return run.connection
+
+    def _emit(self, action: str, record: Container, execution: Exec) -> None:
+        command = " ".join(execution.command)
+        self._containers.emit(f"{action}: {command}", record, execID=execution.id)
+
+

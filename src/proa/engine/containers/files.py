@@ -1,0 +1,65 @@
+"""The files that the engine makes for a container and mounts over the image's: hosts, hostname, resolv.conf."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proa.engine import container_files
+from proa.engine.containers.run import Run
+from proa.engine.records import Container
+from proa.engine.spec import Place
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+_NAMES = {"/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/hosts": "hosts"}
+
+
+def write(containers: Containers, record: Container, run: Run, place: Place) -> None:
+    """Write the files of a starting container; one that shares another's network shares its files."""
+    kind, _, other = record.options.network_mode.partition(":")
+    directory = place.directory
+    if kind == "container":
+        place.files = paths(containers.directory(containers.get(other)))
+        return
+    options, settings = record.options, containers.settings
+    place.files = paths(directory)
+    _write(directory / "hostname", container_files.hostname(options.hostname, options.domainname))
+    _write(
+        directory / "resolv.conf",
+        container_files.resolv_conf(
+            _host_text("/etc/resolv.conf"),
+            dns=options.dns or settings.dns,
+            search=options.dns_search or settings.dns_search,
+            options=options.dns_options or settings.dns_options,
+            host_network=kind == "host",
+        ),
+    )
+    gateway = str(containers.bridge.gateway.ip)
+    if kind == "host":
+        text = _host_text("/etc/hosts") + container_files.extra_hosts(options.extra_hosts, gateway)
+    else:
+        address = run.endpoint.address if run.endpoint else ""
+        text = container_files.hosts(
+            options.hostname, options.domainname, address, options.extra_hosts, gateway
+        )
+    _write(directory / "hosts", text)
+
+
+def paths(directory: Path) -> dict[str, Path]:
+    """Return where the files of a container are on the host, by their place inside."""
+    return {inside: directory / name for inside, name in _NAMES.items()}
+
+
+def _write(path: Path, text: str) -> None:
+    """In place, not by renaming: another container may have the file mounted."""
+    path.write_text(text)
+    path.chmod(0o644)
+
+
+def _host_text(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="surrogateescape")
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,54 @@
+"""`rm`: forget a container at once, delete its files in the background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proa.engine.containers import mountpoints, stop
+from proa.engine.containers.shims import ShimError, ShimGone
+from proa.engine.records import Container, Status
+from proa.errors import Conflict
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+
+async def remove(containers: Containers, record: Container, *, force: bool, volumes: bool) -> None:
+    """Remove a container; a running one only with `force`, which kills it."""
+    if record.state.status == Status.REMOVING:
+        raise Conflict(f"removal of container {record.id} is already in progress")
+    if record.running:
+        if not force:
+            state = "paused" if record.state.status == Status.PAUSED else "running"
+            advice = "stop the container before removing or force remove"
+            if state == "paused":
+                advice = "unpause and then " + advice
+            raise Conflict(
+                f'cannot remove container "{record.name}": container is {state}: {advice}'
+            )
+        await stop.kill(containers, record, "SIGKILL")
+    if record.id in containers.store:  # --rm may have been faster
+        await remove_now(containers, record, volumes=volumes)
+
+
+async def remove_now(containers: Containers, record: Container, *, volumes: bool) -> None:
+    """Remove a container that does not run: record, layer, log, anonymous volumes if `volumes`."""
+    if record.id not in containers.store or record.state.status == Status.REMOVING:
+        return
+    record.state.transition(Status.REMOVING)
+    run = containers.runs.pop(record.id, None)
+    if run and run.connection:
+        try:
+            await run.connection.request("release")
+        except (ShimError, ShimGone):
+            pass  # it has gone by itself
+    if run:
+        run.close()
+    containers.execs.forget_container(record.id)
+    containers.trash.discard(containers.settings.container_directory(record.id))
+    containers.store.delete(record)
+    mountpoints.release(containers, record, anonymous=volumes)
+    if record.image_id not in containers.image_ids():
+        containers.images.release_layers(record.layers)
+    containers.emit("destroy", record)
+    containers.waiters.removed(record)

@@ -1,0 +1,82 @@
+"""What the engine holds of a container that runs, or is about to: its shim, endpoint and waiting clients.
+
+Nothing here is written down: after a restart of the engine `adopt.py` finds it out again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import msgspec
+
+from proa.engine.containers.shims import ShimConnection
+from proa.engine.requests import AttachRequest
+from proa.network.endpoint import Endpoint
+
+
+class Pending(msgspec.Struct):
+    """A client that attached before the start; the descriptor is ours."""
+
+    fd: int
+    request: AttachRequest
+    tty: bool
+
+
+class Run:
+    """One run of a container, from the preparation of its start to its end."""
+
+    def __init__(self) -> None:
+        self.connection: ShimConnection | None = None
+        self.endpoint: Endpoint | None = None
+        self.memory = ""  # host path of an ephemeral container's tmpfs
+        self.stopping = False  # asked to stop: its end is not a surprise
+        self._pending: list[Pending] = []
+
+    def hold(self, pending: Pending) -> None:
+        """Keep a client for the start."""
+        self._pending.append(pending)
+
+    def take_pending(self) -> list[Pending]:
+        """Return the clients that wait, once."""
+        pending, self._pending = self._pending, []
+        return pending
+
+    def attach(self, pending: Pending) -> asyncio.Future[Any]:
+        """Hand a client to the shim; this process's descriptor is closed."""
+        assert self.connection is not None
+        try:
+            return self.connection.post(
+                "attach", descriptors=(pending.fd,), client=client_message(pending.request, tty=pending.tty)
+            )
+        finally:
+            os.close(pending.fd)
+
+    def release_endpoint_descriptor(self) -> None:
+        """The container's processes keep the namespace from now on."""
+        if self.endpoint:
+            self.endpoint.close()
+
+    def close(self) -> None:
+        """Close what this process holds; the shim goes on."""
+        for pending in self.take_pending():
+            os.close(pending.fd)
+        if self.connection:
+            self.connection.close()
+            self.connection = None
+        if self.endpoint:
+            self.endpoint.close()
+
+
+def client_message(request: AttachRequest, *, tty: bool) -> dict[str, Any]:
+    """Return an attach request as the shim takes it."""
+    return {
+        "stdin": request.stdin,
+        "stdout": request.stdout,
+        "stderr": request.stderr,
+        "multiplexed": request.multiplexed and not tty,
+        "detach_keys": list(request.detach_keys) if tty else [],
+        "buffered": request.buffered.decode("latin-1"),
+        "drain": request.drain,
+    }

@@ -1,0 +1,140 @@
+"""`start`: an endpoint, the engine's files, the specification, then the shim does the rest.
+
+Next hop: `proa.shim.launcher` forks, `proa.shim.shim` creates and starts.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proa import times
+from proa.engine import spec
+from proa.engine.containers import files, namespaces
+from proa.engine.containers.run import Run
+from proa.engine.containers.shims import ShimConnection, ShimError
+from proa.engine.records import Container, Status
+from proa.engine.security import Security
+from proa.errors import Conflict, Internal, InvalidArgument, NotModified, ProaError
+from proa.shim import protocol
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+# Parts of an error's text and the exit code they stand for; the docker CLI looks for the same texts.
+_EXIT_CODES = (
+    ("permission denied", 126),
+    ("is a directory", 126),
+    ("not a directory", 127),
+    ("executable file not found", 127),
+    ("no such file or directory", 127),
+)
+_UNKNOWN_FAILURE = 128
+
+
+async def start(containers: Containers, record: Container) -> None:
+    """Start a container; raises `NotModified` if it runs. A container that can not start says why in its state."""
+    if record.running:
+        raise NotModified(f"container {record.id} is already running")
+    if record.state.status == Status.REMOVING:
+        raise Conflict("container is marked for removal and cannot be started")
+    run = containers.runs.get(record.id) or Run()
+    containers.runs[record.id] = run
+    try:
+        result = await _launch(containers, record, run)
+    except BaseException as error:
+        await _failed(containers, record, run, error)
+        raise _explained(error) from error
+    run.release_endpoint_descriptor()
+    record.state.transition(Status.RUNNING)
+    record.state.pid = result["pid"]
+    record.state.started_at = result["started_at"]
+    record.state.error, record.state.exit_code, record.state.oom_killed = "", 0, False
+    containers.store.save(record)
+    containers.emit("start", record)
+    containers.deliver(record.id)
+
+
+async def _launch(containers: Containers, record: Container, run: Run) -> dict[str, object]:
+    """Make everything the container needs and let its shim start it."""
+    settings = containers.settings
+    runtime_directory = settings.runtime_directory(record.id)
+    runtime_directory.mkdir(parents=True, exist_ok=True)
+    if run.connection is None:
+        _connect(containers, record, run, runtime_directory)
+    assert run.connection is not None
+    directory = settings.container_directory(record.id)
+    if record.options.ephemeral:
+        run.memory = await run.connection.request("memory", size=0)
+        directory = Path(run.memory)
+    place = spec.Place(
+        overlay=containers.overlay(record, directory),
+        directory=directory,
+        cgroup=containers.cgroup_path(record),
+        cgroup_version=containers.cgroup_version,
+    )
+    await namespaces.resolve(containers, record, run, place)
+    files.write(containers, record, run, place)
+    specification = spec.build(record, Security.of(record.options, containers.filters), place)
+    config = runtime_directory / protocol.SPEC_NAME
+    config.write_text(json.dumps(specification))
+    created = run.connection.post("create")
+    attached = [run.attach(pending) for pending in run.take_pending()]
+    started = run.connection.request("start")
+    await created
+    for future in attached:
+        await future
+    result: dict[str, object] = await started
+    return result
+
+
+def _connect(containers: Containers, record: Container, run: Run, directory: Path) -> None:
+    identifier = record.id
+    (directory / protocol.EXIT_NAME).unlink(missing_ok=True)
+    run.connection = ShimConnection(
+        containers.launcher.spawn(directory),
+        lambda event: containers.on_event(identifier, event),
+        lambda: containers.on_lost(identifier),
+    )
+
+
+async def _failed(containers: Containers, record: Container, run: Run, error: BaseException) -> None:
+    """Put everything back; the record keeps the reason."""
+    containers.runs.pop(record.id, None)
+    run.close()
+    containers.release_endpoint(record, run)
+    shutil.rmtree(containers.settings.runtime_directory(record.id), ignore_errors=True)
+    message = _explained(error).message if isinstance(error, ProaError) else str(error)
+    record.state.error = message
+    record.state.exit_code = exit_code(message)
+    record.state.finished_at = times.now()
+    containers.store.save(record)
+    containers.waiters.exited(record)
+    if record.options.auto_remove:
+        await containers.remove_now(record, volumes=True)
+
+
+def _explained(error: BaseException) -> ProaError:
+    """A shim's reason in Docker's frame; whether the user or the machine is to blame decides the class."""
+    if isinstance(error, ShimError):
+        message = (
+            "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+            f"unable to start container process: error during container init: {error.message}"
+        )
+        kind = InvalidArgument if exit_code(message) != _UNKNOWN_FAILURE else Internal
+        return kind(message)
+    if isinstance(error, ProaError):
+        return error
+    if isinstance(error, OSError):
+        return Internal(f"cannot start the container: {error}")
+    raise error
+
+
+def exit_code(message: str) -> int:
+    """Return the exit code that a failed start is recorded with: 126, 127 or 128."""
+    lowered = message.lower()
+    return next((code for text, code in _EXIT_CODES if text in lowered), _UNKNOWN_FAILURE)
+
+

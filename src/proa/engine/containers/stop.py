@@ -1,0 +1,100 @@
+"""`kill`, `stop`, `restart`, `pause`: acting on a running container, and what its end means."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from proa import wording
+from proa.engine import names
+from proa.engine.containers.shims import ShimError, ShimGone
+from proa.engine.records import Container, Status
+from proa.errors import Conflict, NotModified
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+DEFAULT_TIMEOUT = 10  # seconds
+_KILL_WAIT = 10.0  # seconds until a SIGKILL must have done its work
+
+
+async def kill(containers: Containers, record: Container, text: str) -> None:
+    """Send a signal to process 1; raises `Conflict` if the container does not run."""
+    number = names.parse_signal(text or "SIGKILL")
+    if not record.running:
+        raise Conflict(f"cannot kill container: {record.name}: container {record.id} is not running")
+    await send(containers, record, number)
+    if number == signal.SIGKILL:
+        await _await_end(containers, record, _KILL_WAIT)
+    containers.emit("kill", record, signal=str(number))
+
+
+async def send(containers: Containers, record: Container, number: int) -> None:
+    """Deliver a signal; one that comes too late is no error, the container has ended."""
+    run = containers.runs.get(record.id)
+    if run is None or run.connection is None:
+        return
+    if record.state.status == Status.PAUSED and number in (signal.SIGKILL, signal.SIGTERM):
+        await unpause(containers, record)  # a frozen process acts on no signal
+    try:
+        await run.connection.request("kill", signal=number)
+    except (ShimError, ShimGone):
+        if record.running:
+            run.connection and run.connection.drain()
+
+
+async def stop(containers: Containers, record: Container, timeout: int | None, text: str = "") -> None:
+    """Ask the container to end, kill it after `timeout` seconds (None: its own; negative: never)."""
+    if not record.running:
+        raise NotModified(f"container {record.id} is not running")
+    options = record.options
+    number = names.parse_signal(text or options.stop_signal or "SIGTERM")
+    if timeout is None:
+        timeout = DEFAULT_TIMEOUT if options.stop_timeout is None else options.stop_timeout
+    if run := containers.runs.get(record.id):
+        run.stopping = True
+    await send(containers, record, number)
+    containers.emit("kill", record, signal=str(number))
+    if not await _await_end(containers, record, None if timeout < 0 else float(timeout)):
+        await send(containers, record, signal.SIGKILL)
+        containers.emit("kill", record, signal=str(int(signal.SIGKILL)))
+        await _await_end(containers, record, _KILL_WAIT)
+    containers.emit("stop", record)
+
+
+async def _await_end(containers: Containers, record: Container, timeout: float | None) -> bool:
+    """Wait until the container's end is recorded; return whether it is."""
+    future = containers.waiters.add(record, "not-running")
+    try:
+        async with asyncio.timeout(timeout):
+            await future
+    except TimeoutError:
+        return False
+    finally:
+        future.cancel()
+    return True
+
+
+async def pause(containers: Containers, record: Container) -> None:
+    """Freeze every process of the container."""
+    if record.state.status == Status.PAUSED:
+        raise Conflict(f"container {record.id} is already paused")
+    await _freeze(containers, record, "pause", Status.PAUSED)
+
+
+async def unpause(containers: Containers, record: Container) -> None:
+    """Let a frozen container go on."""
+    if record.state.status != Status.PAUSED:
+        raise Conflict(f"Container {record.id} is not paused")
+    await _freeze(containers, record, "resume", Status.RUNNING)
+
+
+async def _freeze(containers: Containers, record: Container, operation: str, status: Status) -> None:
+    run = containers.runs.get(record.id)
+    if not record.running or run is None or run.connection is None:
+        raise wording.not_running(record.id)
+    await run.connection.request(operation)
+    record.state.transition(status)
+    containers.store.save(record)
+    containers.emit("pause" if operation == "pause" else "unpause", record)

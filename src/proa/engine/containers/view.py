@@ -1,0 +1,75 @@
+"""The merged root of a container that may not be running, seen for a moment by one thread.
+
+The thread has a mount namespace of its own, which ends with it: no mount shows on the host, and none
+stays whatever happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar
+
+from proa.engine.records import Container, MountPoint
+from proa.linux import mount, namespaces
+from proa.runtime import inroot
+from proa.runtime.rootfs import overlay_options
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+_Result = TypeVar("_Result")
+
+
+async def within(
+    containers: Containers, record: Container, work: Callable[[int], _Result]
+) -> _Result:
+    """Return `work(root_fd)`, run in a thread that has the container's root mounted."""
+    directory = containers.directory(record)
+    description = containers.overlay(record, directory)
+    future: Future[_Result] = Future()
+
+    def run() -> None:
+        try:
+            namespaces.unshare(namespaces.CLONE_NEWNS)
+            mount.mount(None, "/", None, mount.MS_REC | mount.MS_PRIVATE)
+            os.chdir(description["base"])
+            place = description["mountpoint"]
+            mount.mount("overlay", place, "overlay", 0, overlay_options({**description, "options": ()}))
+            root_fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                future.set_result(work(root_fd))
+            finally:
+                os.close(root_fd)
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="proa-view", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+async def fill_volumes(containers: Containers, record: Container) -> None:
+    """Copy what the image has at a volume's place into the volume, if that is new and empty."""
+    points = [
+        point
+        for point in record.mounts
+        if point.type == "volume" and not point.no_copy and not point.subpath
+        and containers.volumes.is_fresh(point.name)
+    ]  # fmt: skip
+    if points:
+        await within(containers, record, lambda root_fd: _fill(containers, root_fd, points))
+
+
+def _fill(containers: Containers, root_fd: int, points: list[MountPoint]) -> None:
+    for point in points:
+        try:
+            source = inroot.open_in_root(root_fd, point.destination, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # the image has nothing there
+        try:
+            containers.volumes.fill(point.name, source)
+        finally:
+            os.close(source)

@@ -1,0 +1,172 @@
+"""What confines a container: capabilities, seccomp filter, masked paths, no_new_privs, from its options.
+
+Docker's defaults hold (`proa.runtime.defaults`). A capability that the engine itself lacks can not be given
+to anybody: it is left out, with a warning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from proa import atomic
+from proa.engine.options import ContainerOptions
+from proa.errors import InvalidArgument, Unsupported
+from proa.linux import capabilities
+from proa.runtime import defaults, seccomp, seccomp_profiles
+
+_TRUE = {"", "true", "1", "t"}
+_FALSE = {"false", "0", "f"}
+
+
+class Filters:
+    """Compiled seccomp filters, as files: each is compiled once and read by every shim that needs it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._paths: dict[tuple[str, tuple[str, ...]], str] = {}
+
+    def path(self, profile: str, granted: Sequence[str]) -> str:
+        """Return the file of the filter for a profile ("" is the default) and capabilities; "" for no filter."""
+        key = (profile, tuple(sorted(granted)))
+        if key not in self._paths or not Path(self._paths[key] or "/").exists():
+            self._paths[key] = self._compile(*key)
+        return self._paths[key]
+
+    def _compile(self, profile: str, granted: tuple[str, ...]) -> str:
+        if profile:
+            specification = seccomp_profiles.load_profile(profile, granted)
+        else:
+            specification = seccomp_profiles.default_profile(granted)
+        if specification is None:
+            return ""
+        program = seccomp.compile(specification)
+        path = self._directory / f"{hashlib.sha256(program).hexdigest()}.bpf"
+        if not path.exists():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            atomic.write(path, program, durable=False)
+        return str(path)
+
+
+@dataclass(slots=True)
+class Security:
+    """The confinement of one container, decided."""
+
+    privileged: bool = False
+    no_new_privileges: bool = False
+    granted: list[str] = field(default_factory=list)  # capability names
+    filter_path: str = ""
+    masked_paths: list[str] = field(default_factory=list)
+    readonly_paths: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, options: ContainerOptions, filters: Filters) -> Security:
+        """Decide; raises `InvalidArgument` in Docker's words for options that do not exist."""
+        result = cls(privileged=options.privileged)
+        words = _Words.parse(options.security_opt)
+        result.no_new_privileges = words.no_new_privileges
+        result._grant(options)
+        unconfined = words.seccomp == "unconfined" or (options.privileged and not words.seccomp)
+        if not unconfined:
+            profile = "" if words.seccomp == "builtin" else words.seccomp
+            result.filter_path = filters.path(profile, result.granted)
+        if not options.privileged and not words.system_paths_unconfined:
+            masked, readonly = options.masked_paths, options.readonly_paths
+            result.masked_paths = list(defaults.MASKED_PATHS) if masked is None else masked
+            result.readonly_paths = list(defaults.READONLY_PATHS) if readonly is None else readonly
+        return result
+
+    def _grant(self, options: ContainerOptions) -> None:
+        wanted = granted_capabilities(options.cap_add, options.cap_drop, privileged=options.privileged)
+        own = set(capabilities.names(capabilities.bounding_set()))
+        self.granted = [name for name in wanted if name in own]
+        missing = [name for name in wanted if name not in own]
+        asked = {_capability_name(name) for name in options.cap_add}
+        if missing and (options.privileged or asked & set(missing) or "ALL" in asked):
+            self.warnings.append(
+                f"the engine does not have {', '.join(missing)}: the container runs without."
+            )
+
+    def for_exec(self, *, privileged: bool) -> Security:
+        """Return what a process started by exec gets: everything with `--privileged`."""
+        if not privileged:
+            return self
+        return replace(self, granted=capabilities.names(capabilities.bounding_set()))
+
+    def capability_sets(self, *, root: bool) -> dict[str, list[str]]:
+        """Return the OCI sets; an unprivileged user has them in the bounding set only (capabilities(7))."""
+        active = self.granted if root else []
+        return {"bounding": self.granted, "permitted": active, "effective": active}
+
+
+@dataclass(slots=True)
+class _Words:
+    """Parsed `--security-opt` entries."""
+
+    seccomp: str = ""  # "unconfined", "builtin", a profile as JSON, or "" for the default
+    no_new_privileges: bool = False
+    system_paths_unconfined: bool = False
+
+    @classmethod
+    def parse(cls, options: Sequence[str]) -> _Words:
+        words = cls()
+        for option in options:
+            # Docker takes key:value for old clients, too.
+            separator = "=" if "=" in option else ":"
+            key, _, value = option.partition(separator)
+            words._add(option, key, value)
+        return words
+
+    def _add(self, option: str, key: str, value: str) -> None:
+        if key == "no-new-privileges":
+            if value not in _TRUE | _FALSE:
+                raise InvalidArgument(f'invalid --security-opt: "{option}"')
+            self.no_new_privileges = value in _TRUE
+        elif key == "seccomp":
+            self.seccomp = value
+            if value not in ("unconfined", "builtin"):
+                _check_profile(value)
+        elif key == "systempaths" and value == "unconfined":
+            self.system_paths_unconfined = True
+        elif key == "apparmor" and value == "unconfined":
+            pass  # what every container is, as long as there are no AppArmor profiles here
+        elif key == "label" and value == "disable":
+            pass  # the same for SELinux
+        elif key in ("apparmor", "label"):
+            raise Unsupported(f'security option "{option}": Proa does not apply {key} profiles yet')
+        else:
+            raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
+
+
+def _check_profile(text: str) -> None:
+    try:
+        if not isinstance(json.loads(text), dict):
+            raise ValueError
+    except ValueError:
+        raise InvalidArgument(f"Decoding seccomp profile failed: {text[:80]!r} is not a JSON object") from None
+
+
+def granted_capabilities(add: list[str], drop: list[str], *, privileged: bool) -> list[str]:
+    """Return the names after `--cap-add` and `--cap-drop` (any case, with or without CAP_, or ALL)."""
+    added, dropped = ([_capability_name(name) for name in names] for names in (add, drop))
+    for name in (*added, *dropped):
+        if name != "ALL" and name not in capabilities.NUMBERS:
+            raise InvalidArgument(f'invalid capability: "{name}"')
+    if privileged:
+        return list(capabilities.NAMES)
+    if "ALL" in added:
+        base = set(capabilities.NAMES)
+    else:
+        base = set() if "ALL" in dropped else set(defaults.CAPABILITIES)
+    # Docker's order: what is dropped by name goes from the base, what is added by name comes on top.
+    result = (base - set(dropped)) | (set(added) - {"ALL"})
+    return [name for name in capabilities.NAMES if name in result]
+
+
+def _capability_name(text: str) -> str:
+    name = text.upper()
+    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
