@@ -1,0 +1,213 @@
+"""What a container may and what it sees: capabilities, seccomp, paths, namespaces, the host's root."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from rig.clients import Client
+
+BUSYBOX = "busybox"
+DEFAULT = {
+    "chown", "dac_override", "fsetid", "fowner", "mknod", "net_raw", "setgid", "setuid", "setfcap", "setpcap",
+    "net_bind_service", "sys_chroot", "kill", "audit_write",
+}  # fmt: skip
+NUMBERS = {
+    "chown": 0, "dac_override": 1, "fowner": 3, "fsetid": 4, "kill": 5, "setgid": 6, "setuid": 7, "setpcap": 8,
+    "net_bind_service": 10, "net_admin": 12, "net_raw": 13, "sys_chroot": 18, "sys_ptrace": 19, "sys_admin": 21,
+    "sys_resource": 24, "mknod": 27, "audit_write": 29, "setfcap": 31,
+}  # fmt: skip
+
+
+def mask(names: set[str]) -> int:
+    return sum(1 << NUMBERS[name] for name in names)
+
+
+def capabilities(client: Client, *options: str) -> dict[str, int]:
+    """The sets of process 1: CapEff and its like."""
+    out = client.ok("run", "--rm", *options, BUSYBOX, "grep", "Cap", "/proc/self/status")
+    return {line.split(":")[0]: int(line.split()[1], 16) for line in out.splitlines()}
+
+
+def bounding() -> int:
+    found = re.search(r"CapBnd:\s+(\w+)", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1], 16)
+
+
+@pytest.mark.cgroup2
+def test_default_capabilities(client: Client) -> None:
+    seen = capabilities(client)
+    assert seen["CapEff"] == seen["CapPrm"] == seen["CapBnd"] == mask(DEFAULT)
+    assert seen["CapInh"] == seen["CapAmb"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--cap-add", "NET_ADMIN"), DEFAULT | {"net_admin"}),
+        (("--cap-add", "CAP_SYS_PTRACE", "--cap-drop", "mknod"), (DEFAULT | {"sys_ptrace"}) - {"mknod"}),
+        (("--cap-drop", "ALL"), set()),
+        (("--cap-drop", "ALL", "--cap-add", "KILL"), {"kill"}),
+    ],
+)
+def test_capabilities_on_request(client: Client, options: tuple[str, ...], expected: set[str]) -> None:
+    assert capabilities(client, *options)["CapEff"] == mask(expected)
+
+
+def test_capabilities_of_an_ordinary_user(client: Client) -> None:
+    seen = capabilities(client, "-u", "1234")
+    assert (seen["CapEff"], seen["CapPrm"], seen["CapBnd"]) == (0, 0, mask(DEFAULT))
+
+
+@pytest.mark.cgroup2
+def test_privileged_has_what_the_engine_has(client: Client) -> None:
+    """A capability beyond the engine's own bounding set is left out with a warning, not refused by the kernel."""
+    assert capabilities(client, "--privileged")["CapEff"] == bounding()
+
+
+def test_capability_beyond_the_engines(client: Client) -> None:
+    if bounding() >> NUMBERS["sys_resource"] & 1:
+        assert capabilities(client, "--cap-add", "SYS_RESOURCE")["CapEff"] == mask(DEFAULT | {"sys_resource"})
+        return
+    result = client("run", "--rm", "--cap-add", "SYS_RESOURCE", BUSYBOX, "true")
+    assert result.code == 0, result
+    name = client("create", "--cap-add", "SYS_RESOURCE", BUSYBOX)
+    assert "SYS_RESOURCE" in name.err
+
+
+def test_unknown_capability(client: Client) -> None:
+    client.fails("run", "--rm", "--cap-add", "FLY", BUSYBOX, "true", code=125, match='(?i)capability.*"?CAP_FLY')
+
+
+# A system call that the default profile refuses, as a command of busybox.
+REFUSED = {
+    "mount": "mount -t tmpfs none /tmp",
+    "unshare-user": "unshare -U true",
+    "unshare-mount": "unshare -m true",
+    "reboot": "reboot -f",
+    "swapon": "swapon /bin/busybox",
+    "settime": "date -s 2000-01-01",
+    "insmod": "insmod /bin/busybox",
+    "setns": "nsenter -t 1 -n true",
+}
+
+
+@pytest.mark.cgroup2
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_default_profile_refuses(client: Client, name: str) -> None:
+    assert client("run", "--rm", BUSYBOX, "sh", "-c", REFUSED[name]).code != 0
+
+
+@pytest.mark.cgroup2
+def test_seccomp_mode(client: Client) -> None:
+    def mode(*options: str) -> str:
+        return client.ok("run", "--rm", *options, BUSYBOX, "grep", "Seccomp:", "/proc/self/status").split()[1]
+
+    assert (mode(), mode("--security-opt", "seccomp=unconfined"), mode("--privileged")) == ("2", "0", "0")
+
+
+def test_own_seccomp_profile(client: Client, tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text(
+        '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], '
+        '"action": "SCMP_ACT_ERRNO", "errnoRet": 1}]}'
+    )
+    option = ["--security-opt", f"seccomp={profile}"]
+    result = client("run", "--rm", *option, BUSYBOX, "sh", "-c", "touch /file && mkdir /dir")
+    assert result.code == 1 and "Operation not permitted" in result.err
+
+
+def test_unprivileged_user_namespace_is_allowed_without_the_profile(client: Client) -> None:
+    client.ok("run", "--rm", "--security-opt", "seccomp=unconfined", BUSYBOX, "unshare", "-U", "true")
+
+
+def test_no_new_privileges(client: Client) -> None:
+    def flag(*options: str) -> str:
+        return client.ok("run", "--rm", *options, BUSYBOX, "grep", "NoNewPrivs", "/proc/self/status").split()[1]
+
+    assert (flag(), flag("--security-opt", "no-new-privileges")) == ("0", "1")
+    assert flag("--security-opt", "no-new-privileges", "-u", "1234") == "1"
+
+
+MASKED = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/proc/acpi", "/proc/scsi"]
+READ_ONLY = ["/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"]
+
+
+@pytest.mark.cgroup2
+def test_masked_paths(client: Client) -> None:
+    for path in filter(os.path.exists, MASKED):
+        look = f"if [ -d {path} ]; then ls -A {path}; else cat {path}; fi | wc -c"
+        assert client.ok("run", "--rm", BUSYBOX, "sh", "-c", look).strip() == "0", path
+    host = client.ok(
+        "run", "--rm", "--security-opt", "systempaths=unconfined", BUSYBOX, "wc", "-c", "/proc/timer_list"
+    )
+    assert int(host.split()[0]) > 0
+
+
+@pytest.mark.cgroup2
+def test_read_only_paths(client: Client) -> None:
+    for path in filter(os.path.exists, READ_ONLY):
+        write = f"if [ -d {path} ]; then touch {path}/x; else echo 1 >{path}; fi"
+        result = client("run", "--rm", BUSYBOX, "sh", "-c", write)
+        assert "Read-only file system" in result.err, (path, str(result))
+
+
+@pytest.mark.cgroup2
+def test_all_namespaces_are_its_own(client: Client) -> None:
+    kinds = ["ipc", "mnt", "net", "pid", "uts"]
+    out = client.ok(
+        "run", "--rm", BUSYBOX, "sh", "-c", "".join(f"readlink /proc/self/ns/{kind};" for kind in kinds)
+    )
+    for kind, inside in zip(kinds, out.split(), strict=True):
+        assert inside != os.readlink(f"/proc/self/ns/{kind}"), kind
+
+
+@pytest.mark.cgroup2
+def test_the_hosts_root_is_gone(client: Client) -> None:
+    """Nothing of the host is mounted; the only root is the image's."""
+    mounts = client.ok("run", "--rm", BUSYBOX, "cat", "/proc/self/mountinfo").splitlines()
+    points = {line.split()[4] for line in mounts}
+    assert points >= {"/", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"}
+    roots = [line for line in mounts if line.split()[4] == "/"]
+    assert len(roots) == 1 and " - overlay " in roots[0]
+    binds = {line.split()[4] for line in mounts if not line.split()[3] == "/" and "/etc/" in line.split()[4]}
+    assert binds == {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
+    assert not [line for line in mounts if " master:" in line or " shared:" in line]
+
+
+def test_escape_by_working_directory(client: Client) -> None:
+    """CVE-2024-21626: a working directory that names a descriptor of the engine's must not lead to the host."""
+    for number in range(3, 12):
+        result = client("run", "--rm", "-w", f"/proc/self/fd/{number}", BUSYBOX, "ls", "../../../..")
+        assert result.code != 0 or "bin" in result.out.split(), result
+        assert "boot" not in result.out.split(), f"the host's root through descriptor {number}"
+
+
+def test_hostname_and_processes(client: Client) -> None:
+    out = client.ok("run", "--rm", BUSYBOX, "sh", "-c", "hostname; ps -o pid,args")
+    hostname, _, *rest = out.splitlines()
+    assert re.fullmatch(r"[0-9a-f]{12}", hostname)
+    assert len(rest) == 2, "only the shell and ps"
+
+
+@pytest.mark.cgroup2
+def test_cgroup_tree_is_read_only(client: Client) -> None:
+    result = client("run", "--rm", BUSYBOX, "sh", "-c", "mkdir /sys/fs/cgroup/x || mkdir /sys/fs/cgroup/pids/x")
+    assert result.code != 0 and "Read-only file system" in result.err
+
+
+def test_links_in_the_image_do_not_mislead_set_up(client: Client) -> None:
+    """An image whose /proc, /etc/hosts or /dev/shm are links must not make the engine write or mount outside."""
+    script = "rm -rf /etc/hosts /etc/resolv.conf; ln -s /../../../../tmp/proa-escaped /etc/hosts; ln -s / /etc/resolv.conf"
+    client.ok("run", "--name", "liar", BUSYBOX, "sh", "-c", "umount /etc/hosts 2>/dev/null; " + script + "; true")
+    client.ok("commit", "liar", "liar:1")
+    try:
+        client("run", "--rm", "liar:1", "true")
+        assert not os.path.lexists("/tmp/proa-escaped")
+    finally:
+        client.ok("rm", "-f", "liar")
+        client.ok("rmi", "liar:1")
