@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 
 from proa import atomic
 from proa.content.ingest import Ingest
@@ -17,14 +18,16 @@ from proa.errors import Conflict, KernelError, NotFound
 from proa.oci import digest as digests
 
 PARTIAL_LIFETIME = 7 * 24 * 3600  # seconds that an unfinished download waits to be taken up
+BLOB_GRACE = 24 * 3600  # seconds that a blob nobody names is kept
 
 
 class ContentStore:
-    """Blobs below `root`, which is made when missing."""
+    """Blobs below `root`, which is made when missing. Safe for threads."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._ingests = root / "ingest"
+        self._putting = Lock()
         for directory in (root, self._ingests, *(root / name for name in digests.HEX_LENGTHS)):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -44,7 +47,7 @@ class ContentStore:
             raise _missing(digest) from None
 
     def read(self, digest: str, limit: int = 16 << 20) -> bytes:
-        """Return a small blob (manifest, configuration). Raises `NotFound`, or `Conflict` over `limit` bytes."""
+        """Return a small blob (manifest, configuration). Raises `NotFound`, `Conflict` if it is larger."""
         try:
             with self.path(digest).open("rb") as file:
                 data = file.read(limit + 1)
@@ -58,11 +61,12 @@ class ContentStore:
         """Store `data` and return its digest."""
         digest = digests.of(data)
         path = self.path(digest)
-        if not path.is_file():
-            try:
-                atomic.write(path, data, mode=0o600)
-            except OSError as error:
-                raise KernelError(f"write {path}", error.errno or 0) from error
+        with self._putting:  # a process has one temporary name per file
+            if not path.is_file():
+                try:
+                    atomic.write(path, data, mode=0o600)
+                except OSError as error:
+                    raise KernelError(f"write {path}", error.errno or 0) from error
         return digest
 
     def ingest(self, digest: str, size: int | None = None) -> Ingest:
@@ -95,14 +99,16 @@ class ContentStore:
                     if digests.is_valid(digest) and entry.is_file(follow_symlinks=False):
                         yield digest, entry.stat().st_size
 
-    def collect(self, live: set[str]) -> int:
+    def collect(self, live: set[str], grace: float = BLOB_GRACE) -> int:
         """Remove every blob that is not in `live`, and what is stale; return the bytes freed.
 
+        Blobs younger than `grace` seconds stay: the next attempt at an interrupted pull finds them.
         Running operations need blobs that no record names yet: the caller counts them among the living.
         """
         freed = 0
+        now = time.time()
         for digest, size in list(self.walk()):
-            if digest not in live:
+            if digest not in live and now - self.path(digest).stat().st_mtime >= grace:
                 self.remove(digest)
                 freed += size
         return freed + self._sweep()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from proa.errors import Internal, Unavailable
@@ -40,13 +41,14 @@ class Download:
         self._ranges = True  # until a server refuses one
         self._on_retry = on_retry or (lambda seconds: None)
 
-    async def run(self, endpoint: Endpoint, path: str) -> AsyncIterator[bytes]:
+    async def run(self, endpoint: Endpoint, path: str) -> AsyncGenerator[bytes, None]:
         """Yield the rest of the blob. Raises when an endpoint fails more often than patience allows."""
         failures, mark = 0, self._position
         while self._position < self._descriptor.size:
             try:
-                async for chunk in self._once(endpoint, path):
-                    yield chunk
+                async with aclosing(self._once(endpoint, path)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
                 continue
             except (Refused, RequestFailed) as error:
                 if isinstance(error, Refused) and error.status == 416 and self._ranges:
@@ -62,7 +64,7 @@ class Download:
             self._on_retry(delay)
             await asyncio.sleep(delay)
 
-    async def _once(self, endpoint: Endpoint, path: str) -> AsyncIterator[bytes]:
+    async def _once(self, endpoint: Endpoint, path: str) -> AsyncGenerator[bytes, None]:
         """Yield what one connection brings."""
         headers = {"Accept-Encoding": "identity"}
         if self._position and self._ranges:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -91,19 +92,19 @@ class Repository:
 
     async def fetch(
         self, descriptor: Descriptor, offset: int = 0, on_retry: Callable[[float], None] | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield a blob's bytes from `offset` on, not verified; broken connections are taken up again.
 
         `on_retry(seconds)` hears of waits before further attempts. Raises when no endpoint has the blob.
         """
         download = Download(self._requester, self._identity, self._scope, descriptor, offset, on_retry)
+        path = f"{self.reference.path}/blobs/{descriptor.digest}"
         endpoints = await self._endpoints()
         for endpoint in endpoints:
             try:
-                async for chunk in download.run(
-                    endpoint, f"{self.reference.path}/blobs/{descriptor.digest}"
-                ):
-                    yield chunk
+                async with aclosing(download.run(endpoint, path)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
                 return
             except ProaError as error:
                 if endpoint is endpoints[-1] or _is_final(endpoint, error):
@@ -197,5 +198,8 @@ class Repository:
 
 
 def _is_final(endpoint: Endpoint, error: ProaError) -> bool:
-    """Whether no other endpoint can do better: a mirror may just lack the image."""
-    return not endpoint.mirror and not isinstance(error, RequestFailed)
+    """Whether no other endpoint can do better.
+
+    A mirror may just lack the image, and a registry that is not reached by HTTPS may speak HTTP.
+    """
+    return not endpoint.mirror and not (isinstance(error, RequestFailed) and not error.connected)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,14 @@ def test_put_and_read_small_blobs(store: ContentStore) -> None:
             action(digests.of(b"{}"))
 
 
+def test_put_of_the_same_at_the_same_time(store: ContentStore) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        for data in (os.urandom(2000) for _ in range(20)):
+            stored = list(threads.map(store.put, [data] * 4))
+            assert stored == [digests.of(data)] * 4
+            assert store.verify(stored[0])
+
+
 def test_damage_is_seen(store: ContentStore) -> None:
     digest = store.put(DATA)
     with store.path(digest).open("r+b") as file:
@@ -184,7 +193,8 @@ def test_only_digests_become_paths(store: ContentStore, digest: str) -> None:
 
 def test_collect_keeps_what_lives(store: ContentStore) -> None:
     live, dead = (store.put(data) for data in (b"live", b"dead!"))
-    assert store.collect({live}) == len(b"dead!")
+    assert store.collect({live}) == 0  # it may belong to a pull that was interrupted
+    assert store.collect({live}, grace=0) == len(b"dead!")
     assert store.has(live)
     assert not store.has(dead)
 
