@@ -106,7 +106,10 @@ _repeating_number = lru_cache(maxsize=1024)(number)
 
 def _checksum_fits(block: bytes, field: bytes) -> bool:
     """Whether the header's checksum is right: the sum of its bytes, the checksum's own taken as blanks."""
-    stored = number(field)
+    try:
+        stored = number(field)
+    except InvalidArgument:
+        return False
     # adler32's low half is (1 + the sum of the bytes) modulo 65521: the sum at the speed of C.
     if ((adler32(block) & 0xFFFF) - 1 - sum(field) + 256 - stored) % 65521 == 0:
         return True
