@@ -69,9 +69,7 @@ class Download:
         headers = {"Accept-Encoding": "identity"}
         if self._position and self._ranges:
             headers["Range"] = f"bytes={self._position}-"
-        async with self._requester.send(
-            "GET", endpoint, path, self._identity, self._scope, headers
-        ) as response:
+        async with self._requester.send("GET", endpoint, path, self._identity, self._scope, headers) as response:
             skip = self._position - self._start(response)
             async for chunk in response.content.iter_any():
                 fresh = chunk[skip:] if skip else chunk

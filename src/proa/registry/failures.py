@@ -108,9 +108,7 @@ def pull_error(error: ProaError, reference: Reference) -> ProaError:
         reason = "repository does not exist or may require 'docker login'"
         return NotFound(f"pull access denied for {name}, {reason}: {error}")
     if error.code in ("MANIFEST_UNKNOWN", "NOT_FOUND") or (error.status == 404 and not error.code):
-        return NotFound(
-            f"manifest for {reference.familiar} not found: {_unknown(error, 'manifest unknown')}"
-        )
+        return NotFound(f"manifest for {reference.familiar} not found: {_unknown(error, 'manifest unknown')}")
     if error.code == "NAME_UNKNOWN":
         return NotFound(f"repository {name} not found: {error}")
     if error.code == "BLOB_UNKNOWN":
@@ -132,7 +130,10 @@ def explain(method: str, url: str, error: Exception, patience: float) -> Request
     """Say in Go's words why there was no answer; `patience` is how long a silence was borne, in seconds."""
     import aiohttp
 
+    base, versioned, _ = url.partition("/v2/")
     where = f'{method.capitalize()} "{url}"'
+    if isinstance(error, aiohttp.ClientConnectorError) and versioned:
+        where = f'Get "{base}/v2/"'  # dockerd meets this while it pings
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         reason = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
         text = f"tls: failed to verify certificate: {reason}"

@@ -164,9 +164,7 @@ class Repository:
     async def _manifest_of(self, endpoint: Endpoint, name: str) -> tuple[bytes, str, str]:
         path = f"{self.reference.path}/manifests/{name}"
         accept = {"Accept": ", ".join(media_types.ACCEPTED_MANIFESTS)}
-        async with self._requester.send(
-            "GET", endpoint, path, self._identity, self._scope, accept
-        ) as response:
+        async with self._requester.send("GET", endpoint, path, self._identity, self._scope, accept) as response:
             raw = await read_limited(response, manifests.MAX_SIZE, f"manifest of {self.reference.familiar}")
             stated = response.headers.get("Docker-Content-Digest", "")
             return raw, response.headers.get("Content-Type", ""), stated

@@ -117,9 +117,7 @@ class Authorizer:
         value = header.removeprefix("Bearer ")
         self._tokens = {key: token for key, token in self._tokens.items() if token.value != value}
 
-    async def _answer(
-        self, endpoint: Endpoint, challenge: Challenge, credentials: Credentials, scope: str
-    ) -> str:
+    async def _answer(self, endpoint: Endpoint, challenge: Challenge, credentials: Credentials, scope: str) -> str:
         if challenge.scheme == "basic":
             return credentials.basic
         token = await self.token(endpoint, challenge, credentials, scope)

@@ -75,9 +75,7 @@ class Transport:
                         yield response
                         return
                     if target.scheme == "https" and following.scheme != "https" and verify:
-                        raise Unavailable(
-                            f'{method.capitalize()} "{url}": redirected from HTTPS to plain HTTP'
-                        )
+                        raise Unavailable(f'{method.capitalize()} "{url}": redirected from HTTPS to plain HTTP')
                     if following.origin() != target.origin():
                         sent = {key: text for key, text in sent.items() if not _is_private(key)}
                     target = following

@@ -47,9 +47,7 @@ async def test_an_index_gives_the_image_for_the_platform(
     assert (resolved.digest, resolved.manifest.raw) == (index.digest, amd.document)
     assert resolved.documents == (index.document, amd.document)
     assert (await repo.resolve(Platform.parse("linux/arm64/v8"))).manifest.raw == arm.document
-    with pytest.raises(
-        NotFound, match=r"^no matching manifest for linux/s390x in the manifest list entries$"
-    ):
+    with pytest.raises(NotFound, match=r"^no matching manifest for linux/s390x in the manifest list entries$"):
         await repo.resolve(Platform("linux", "s390x"))
     by_digest = repository(client, origin.address, f"multi/{style}@{amd.digest}")
     assert (await by_digest.resolve(Platform("linux", "s390x"))).manifest.raw == amd.document
@@ -57,9 +55,7 @@ async def test_an_index_gives_the_image_for_the_platform(
     assert digests.of(config) == amd.config_digest
 
 
-async def test_a_known_manifest_costs_one_head_request(
-    client: Registry, proxy: FaultyProxy, image: Image
-) -> None:
+async def test_a_known_manifest_costs_one_head_request(client: Registry, proxy: FaultyProxy, image: Image) -> None:
     repo = repository(client, proxy.address)
     store = {image.digest: image.document}
     resolved = await repo.resolve(AMD64, cached=store.get)
@@ -224,9 +220,7 @@ async def test_what_is_not_there(client: Registry, origin: RealRegistry, image: 
         await repository(client, origin.address, "no/thing").tags()
 
 
-async def test_a_corrupt_configuration_is_refused(
-    client: Registry, proxy: FaultyProxy, image: Image
-) -> None:
+async def test_a_corrupt_configuration_is_refused(client: Registry, proxy: FaultyProxy, image: Image) -> None:
     repo = repository(client, proxy.address)
     resolved = await repo.resolve(AMD64)
     proxy.fault(f"blobs/{image.config_digest}", corrupt(3))
