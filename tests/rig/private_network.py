@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from proa.linux.netlink import Socket
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_opened: list[int] = []
 
 
 def private_network(test: Callable[P, R]) -> Callable[P, R]:
@@ -34,8 +36,12 @@ def private_network(test: Callable[P, R]) -> Callable[P, R]:
             rtnetlink.loopback_up()
             return test(*arguments, **options)
 
-        with ThreadPoolExecutor(1) as executor:
-            return executor.submit(body).result()
+        try:
+            with ThreadPoolExecutor(1) as executor:
+                return executor.submit(body).result()
+        finally:
+            while _opened:
+                os.close(_opened.pop())
 
     return run
 
@@ -52,12 +58,13 @@ def inside(namespace: int, work: Callable[[], R]) -> R:
 
 
 def new_namespace() -> int:
-    """Return a descriptor of a new namespace with its loopback interface up."""
+    """Return a descriptor of a new namespace, loopback up; it is closed at the end of the test."""
 
     def body() -> int:
         unshare(CLONE_NEWNET)
         rtnetlink.loopback_up()
-        return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        _opened.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        return _opened[-1]
 
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(body).result()
@@ -72,9 +79,7 @@ def neighbour(name: str, here: str, there: str, *, mtu: int = 1500, default: boo
     with Socket() as route:
         mac = bytes([2, *os.urandom(5)])
         peer_mac = bytes([2, *os.urandom(5)])
-        route.execute(
-            rtnetlink.add_veth(name, "eth0", mac=mac, peer_mac=peer_mac, mtu=mtu, peer_netns=namespace)
-        )
+        route.execute(rtnetlink.add_veth(name, "eth0", mac=mac, peer_mac=peer_mac, mtu=mtu, peer_netns=namespace))
         _configure(route, name, here)
         if default:
             link = rtnetlink.link(route, name)
@@ -104,9 +109,9 @@ def _configure(route: Socket, name: str, address: str) -> None:
 
 def ping(address: str, timeout: float = 1.0) -> bool:
     """Whether `address` answers an ICMP echo request."""
-    request = struct.pack("!BBHHH", 8, 0, 0, 1, 1)
-    total = sum(struct.unpack("!4H", request))
-    request = struct.pack("!BBHHH", 8, 0, ~total & 0xFFFF, 1, 1)
+    # A number of its own: to the kernel's connection tracking it is a new connection.
+    number = int.from_bytes(os.urandom(2), "big") & 0x7FFF
+    request = struct.pack("!BBHHH", 8, 0, ~(0x0800 + number) & 0xFFFF, number, 0)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
         raw.settimeout(timeout)
         try:
@@ -148,3 +153,11 @@ def connect(address: str, port: int = 7000, timeout: float = 2.0) -> bool:
 def nft(*arguments: str) -> str:
     """Run nft(8) in this namespace, for what others do and what an independent reader sees."""
     return subprocess.run(["nft", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 3.0) -> None:
+    """Wait for what the kernel or a thread does by and by."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import heapq
 import os
+import re
 from ipaddress import IPv4Address, IPv4Interface
 
 from proa import wording
+
+_MAC = re.compile("[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 
 
 class Addresses:
@@ -67,14 +70,10 @@ def random_mac() -> bytes:
 
 def parse_mac(text: str) -> bytes:
     """Return a MAC address given by a user (six bytes, with colons or hyphens); raises `InvalidArgument`."""
-    parts = text.replace("-", ":").split(":")
-    try:
-        if len(parts) != 6 or not all(len(part) == 2 for part in parts):
-            raise ValueError(text)
-        mac = bytes(int(part, 16) for part in parts)
-    except ValueError:
-        raise wording.invalid_mac(text) from None
-    if mac[0] & 1 or not any(mac):
+    if not _MAC.fullmatch(text):
+        raise wording.invalid_mac(text)
+    mac = bytes.fromhex(text.replace("-", "").replace(":", ""))
+    if mac[0] & 1 or not any(mac):  # multicast, or none
         raise wording.invalid_mac(text)
     return mac
 

@@ -37,13 +37,14 @@ class Bridge:
         link = self.find()
         return next(iter(self._addresses(link.index)), None) if link else None
 
-    def ensure(self, address: IPv4Interface, mtu: int) -> int:
-        """Make it, or adapt what is there, with this address; return its index. What others made is kept."""
+    def ensure(self, address: IPv4Interface, mtu: int) -> rtnetlink.Link:
+        """Make it, or find it, with this address, and return it; one that others made keeps all it has."""
         link = self.find()
         if link is None:
-            self._route.execute(rtnetlink.add_bridge(self.name, mac=random_mac(), mtu=mtu))
+            # In one system call: no death of the engine leaves a bridge without the mark that it is ours.
             self._route.execute(
-                rtnetlink.set_link(0, self.name, alias=_ALIAS, link_local=not rtnetlink.has_ipv6())
+                rtnetlink.add_bridge(self.name, mac=random_mac()),
+                rtnetlink.set_link(0, self.name, alias=_ALIAS, link_local=not rtnetlink.has_ipv6()),
             )
             link = self.find()
             if link is None:
@@ -57,10 +58,9 @@ class Bridge:
         ]
         if address not in present:
             changes.append(rtnetlink.add_address(link.index, address.ip.packed, address.network.prefixlen))
-        self._route.execute(
-            *changes, rtnetlink.set_link(link.index, self.name, up=True, mtu=mtu if ours else 0)
-        )
-        return link.index
+        # An MTU that is changed, unlike one that a bridge is made with, does not follow that of its ports.
+        self._route.execute(*changes, rtnetlink.set_link(link.index, self.name, up=True, mtu=mtu if ours else 0))
+        return self.find() or link
 
     def endpoints(self) -> dict[str, rtnetlink.Link]:
         """Return the host's sides of our endpoints on it, by name; ports others plugged in are left out."""

@@ -100,7 +100,9 @@ class DefaultBridge:
                 self._gateway = self._choose_gateway(route, bridge)
                 if self._mtu_follows:
                     self.mtu = uplink_mtu(route, self.name)
-                index = bridge.ensure(self._gateway, self.mtu)
+                link = bridge.ensure(self._gateway, self.mtu)
+                if self._mtu_follows:
+                    self.mtu = link.mtu  # also that of a bridge which others made
             self._enable_forwarding()
             with closing(Firewall(self.table)) as firewall:
                 firewall.reset([Rules(self.name)])
@@ -108,7 +110,7 @@ class DefaultBridge:
             for warning in self.warnings:
                 _log.warning("%s", warning)
             pool = EndpointPool(
-                index,
+                link.index,
                 self._gateway,
                 self.mtu,
                 name="bridge",
@@ -129,17 +131,8 @@ class DefaultBridge:
         The caller closes it when the container has it, and calls `release` at the container's end.
         """
         mac = parse_mac(mac_address) if mac_address else b""
-        pool = self._open_pool()
-        endpoint = pool.take()
-        if endpoint is None:
-            return pool.request(mac).result()
-        if not mac:
-            return endpoint
-        try:
-            return pool.change_mac(endpoint, mac).result()
-        except BaseException:
-            self.release(endpoint)
-            raise
+        endpoint = None if mac else self._open_pool().take()
+        return endpoint or self._open_pool().request(mac).result()
 
     def request(self, mac_address: str = "") -> Future[Endpoint]:
         """Have an endpoint made, for callers that must not wait; they release what comes of it."""

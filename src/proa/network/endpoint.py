@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from proa.linux import libc, rtnetlink
 from proa.linux.namespaces import CLONE_NEWNET, setns
 from proa.linux.netlink import Socket
-from proa.network.addresses import format_mac, parse_mac, random_mac
+from proa.network.addresses import format_mac, mac_of, random_mac
 
 INTERFACE = "eth0"
 # No engine that names its interfaces "veth" and hexadecimal digits makes names with a p; udev's and
@@ -77,8 +77,9 @@ class Workshop:
         self._host.close()
         os.close(self._home)
 
-    def make(self, address: IPv4Address, mac: bytes) -> Endpoint:
+    def make(self, address: IPv4Address) -> Endpoint:
         """Make an endpoint (1.5 ms)."""
+        mac = mac_of(address)
         name = _PREFIX + os.urandom(4).hex()
         descriptor = -1
         try:
@@ -128,7 +129,8 @@ class Workshop:
         )
 
     def change_mac(self, endpoint: Endpoint, mac: bytes) -> None:
-        """Give an endpoint another MAC address; it tells its neighbours."""
+        """Give an endpoint another MAC address, or the same again, and tell its neighbours (gratuitous ARP)."""
+        self._settle(endpoint)
         setns(endpoint.netns_fd, CLONE_NEWNET)
         try:
             with Socket() as inside:
@@ -137,15 +139,13 @@ class Workshop:
             setns(self._home, CLONE_NEWNET)
         endpoint.mac_address = format_mac(mac)
 
-    def announce(self, endpoint: Endpoint) -> None:
-        """Tell the neighbours the MAC address of a new endpoint (gratuitous ARP)."""
+    def _settle(self, endpoint: Endpoint) -> None:
         deadline = time.monotonic() + _SETTLED
         while time.monotonic() < deadline:
             link = rtnetlink.link(self._host, index=endpoint.index)
             if link is None or link.operational:
-                break
-            time.sleep(_SETTLED / 50)
-        self.change_mac(endpoint, parse_mac(endpoint.mac_address))
+                return
+            time.sleep(_SETTLED / 200)
 
     def exists(self, index: int) -> bool:
         """Whether the host's side of an endpoint is still there."""

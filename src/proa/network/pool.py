@@ -83,18 +83,8 @@ class EndpointPool:
             return endpoint
 
     def request(self, mac: bytes = b"") -> Future[Endpoint]:
-        """Have an endpoint made, with the MAC address `mac` if given; the result may be a `ProaError`."""
+        """Have an endpoint prepared, with the MAC address `mac` if any; the result may be a `ProaError`."""
         return self._submit(lambda workshop: self._make_to_order(workshop, mac))
-
-    def change_mac(self, endpoint: Endpoint, mac: bytes) -> Future[Endpoint]:
-        """Have the MAC address of an endpoint in use changed; the result is the same endpoint."""
-
-        def change(workshop: Workshop) -> Endpoint:
-            workshop.change_mac(endpoint, mac)
-            self.leases.hand_out(IPv4Address(endpoint.address), endpoint.index, endpoint.mac_address)
-            return endpoint
-
-        return self._submit(change)
 
     def release(self, address: IPv4Address) -> None:
         """Give an address back; once more does nothing. It is free when its endpoint's interface is gone."""
@@ -169,7 +159,7 @@ class EndpointPool:
             self._retry_at = time.monotonic() + _RETRY
             return
         try:
-            endpoint = self._make(workshop, address, mac_of(address))
+            endpoint = self._make(workshop, address)
         except ProaError as error:
             self._retry_at = time.monotonic() + _RETRY
             _log.warning("network %s: can not make endpoints in advance: %s", self._name, error)
@@ -178,9 +168,11 @@ class EndpointPool:
             heapq.heappush(self._ready, (address, endpoint))
 
     def _make_to_order(self, workshop: Workshop, mac: bytes) -> Endpoint:
-        address = self._choose_patiently(workshop)
-        endpoint = self._make(workshop, address, mac or mac_of(address))
-        self.leases.hand_out(address, endpoint.index, endpoint.mac_address)
+        # One may have become ready meanwhile, and have the last address.
+        endpoint = self.take() or self._make(workshop, self._choose_patiently(workshop))
+        if mac:
+            self._change_mac(workshop, endpoint, mac)
+        self.leases.hand_out(IPv4Address(endpoint.address), endpoint.index, endpoint.mac_address)
         return endpoint
 
     def _choose_patiently(self, workshop: Workshop) -> IPv4Address:
@@ -194,16 +186,27 @@ class EndpointPool:
                 raise wording.no_free_address(self._name, self._identifier)
             time.sleep(_POLL)
 
-    def _make(self, workshop: Workshop, address: IPv4Address, mac: bytes) -> Endpoint:
+    def _make(self, workshop: Workshop, address: IPv4Address) -> Endpoint:
         try:
             with kernel_errors():
-                endpoint = workshop.make(address, mac)
-                if self.leases.take_misleading(address):
-                    workshop.announce(endpoint)
+                endpoint = workshop.make(address)
         except BaseException:
             self.leases.put_back(address)
             raise
+        if self.leases.take_misleading(address):
+            self._change_mac(workshop, endpoint, mac_of(address))
         return endpoint
+
+    def _change_mac(self, workshop: Workshop, endpoint: Endpoint, mac: bytes) -> None:
+        try:
+            with kernel_errors():
+                workshop.change_mac(endpoint, mac)
+        except BaseException:
+            endpoint.close()
+            address = IPv4Address(endpoint.address)
+            self.leases.hand_out(address, endpoint.index, endpoint.mac_address)
+            self.leases.release(address)
+            raise
 
     def _abandon(self) -> None:
         with self._changed:

@@ -72,14 +72,14 @@ class Neighbourhood:
 
 
 def _routed(route: Socket, names: dict[int, str]) -> Iterator[tuple[IPv4Network, str]]:
-    for found in rtnetlink.routes(route):
-        if found.prefix_length and len(found.destination) == 4:
-            network = IPv4Network((found.destination, found.prefix_length), strict=False)
-            yield network, names.get(found.index, "route")
     # Addresses of interfaces that are down have no routes yet.
     for address in rtnetlink.addresses(route):
         network = IPv4Network((address.address, address.prefix_length), strict=False)
         yield network, names.get(address.index, "address")
+    for found in rtnetlink.routes(route):
+        if found.prefix_length and len(found.destination) == 4:
+            network = IPv4Network((found.destination, found.prefix_length), strict=False)
+            yield network, names.get(found.index, "route")
 
 
 def _name_servers(path: Path) -> Iterator[tuple[IPv4Network, str]]:

@@ -40,9 +40,7 @@ def test_nft_reads_what_was_written() -> None:
     key, value = nf.pad(b"\x06", b"\x00\x50"), nf.pad(bytes([172, 17, 0, 2]), b"\x1f\x90")
     transaction.mapping("t", "published", {key: value})
     transaction.chain("t", "side")
-    transaction.base_chain(
-        "t", "in", kind="filter", hook=nf.NF_INET_LOCAL_IN, priority=-5, policy=nf.NF_DROP
-    )
+    transaction.base_chain("t", "in", kind="filter", hook=nf.NF_INET_LOCAL_IN, priority=-5, policy=nf.NF_DROP)
     transaction.rule("t", "in", expression.meta(expression.META_IIFNAME), expression.lookup("names"),
                      expression.jump("side"))  # fmt: skip
     transaction.rule("t", "in", expression.counter(), expression.verdict(nf.NF_ACCEPT), first=True)
@@ -99,9 +97,7 @@ def test_thousands_of_elements_in_one_transaction() -> None:
 @private_network
 def test_listing_and_deleting() -> None:
     transaction = table_with_set()
-    transaction.base_chain(
-        "t", "fwd", kind="filter", hook=nf.NF_INET_FORWARD, priority=-10, policy=nf.NF_DROP
-    )
+    transaction.base_chain("t", "fwd", kind="filter", hook=nf.NF_INET_FORWARD, priority=-10, policy=nf.NF_DROP)
     transaction.rule("t", "fwd", expression.verdict(nf.NF_ACCEPT), userdata=b"mine")
     transaction.rule("t", "fwd", expression.verdict(nf.NF_DROP))
     with Nftables() as nftables:
@@ -136,15 +132,9 @@ def test_a_map_publishes_a_port() -> None:
     transaction.mapping(
         "t",
         "published",
-        {
-            nf.pad(b"\x06", (8080).to_bytes(2, "big")): nf.pad(
-                bytes([10, 9, 0, 2]), (7000).to_bytes(2, "big")
-            )
-        },
+        {nf.pad(b"\x06", (8080).to_bytes(2, "big")): nf.pad(bytes([10, 9, 0, 2]), (7000).to_bytes(2, "big"))},
     )
-    transaction.base_chain(
-        "t", "prerouting", kind="nat", hook=nf.NF_INET_PRE_ROUTING, priority=nf.PRIORITY_DSTNAT
-    )
+    transaction.base_chain("t", "prerouting", kind="nat", hook=nf.NF_INET_PRE_ROUTING, priority=nf.PRIORITY_DSTNAT)
     transaction.rule(
         "t",
         "prerouting",
@@ -167,5 +157,3 @@ def test_a_map_publishes_a_port() -> None:
     with echo(server) as seen:
         assert inside(client, lambda: connect("10.8.0.1", 8080))
         assert seen.result() == "10.9.0.1"  # masqueraded
-    os.close(server)
-    os.close(client)

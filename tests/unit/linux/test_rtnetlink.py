@@ -20,9 +20,7 @@ pytestmark = pytest.mark.usefixtures("root")
 @private_network
 def test_a_bridge_has_what_was_asked() -> None:
     with Socket() as route:
-        route.execute(
-            rtnetlink.add_bridge("b0", mac=MAC, mtu=1400), rtnetlink.set_link(0, "b0", alias="x y")
-        )
+        route.execute(rtnetlink.add_bridge("b0", mac=MAC, mtu=1400), rtnetlink.set_link(0, "b0", alias="x y"))
         link = rtnetlink.link(route, "b0")
         assert link is not None
         assert (link.name, link.kind, link.mac, link.mtu, link.up) == ("b0", "bridge", MAC, 1400, False)
@@ -55,7 +53,6 @@ def test_a_veth_reaches_into_another_namespace() -> None:
             return rtnetlink.link(there, "net0")
 
     found = inside(namespace, peer)
-    os.close(namespace)
     assert found is not None
     assert (found.index, found.mac, found.mtu) == (2, PEER_MAC, 1200)
 
@@ -72,9 +69,7 @@ def test_addresses_and_routes() -> None:
             rtnetlink.add_route(link.index, gateway=bytes([10, 1, 2, 1])),
             rtnetlink.add_route(link.index, destination=bytes([192, 168, 7, 0]), prefix_length=24),
         )
-        addresses = [
-            (a.address, a.prefix_length) for a in rtnetlink.addresses(route) if a.index == link.index
-        ]
+        addresses = [(a.address, a.prefix_length) for a in rtnetlink.addresses(route) if a.index == link.index]
         assert addresses == [(bytes([10, 1, 2, 3]), 24)]
         main = {
             (found.destination, found.prefix_length, found.gateway)
@@ -126,10 +121,7 @@ def test_a_dump_of_many_links_is_whole() -> None:
     with Socket() as route:
         for first in range(0, 200, 50):
             route.execute(
-                *(
-                    rtnetlink.add_bridge(f"b{n}", mac=bytes([2, 0, 0, 0, 0, n]))
-                    for n in range(first, first + 50)
-                )
+                *(rtnetlink.add_bridge(f"b{n}", mac=bytes([2, 0, 0, 0, 0, n])) for n in range(first, first + 50))
             )
         assert {link.name for link in rtnetlink.links(route)} == {"lo", *(f"b{n}" for n in range(200))}
 
@@ -150,9 +142,7 @@ def test_attributes_survive_nesting_and_padding() -> None:
     assert int.from_bytes(inner[2], sys.byteorder) == 7
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\x01", b"\x00\x00\x00\x00", b"\x03\x00\x01\x00", b"\xff\xff\x01\x00a"]
-)
+@pytest.mark.parametrize("data", [b"", b"\x01", b"\x00\x00\x00\x00", b"\x03\x00\x01\x00", b"\xff\xff\x01\x00a"])
 def test_malformed_attributes_end_the_list(data: bytes) -> None:
     assert len(netlink.attributes(data)) <= 1
 
