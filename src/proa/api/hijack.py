@@ -1,0 +1,78 @@
+"""Attach and exec: after the reply's head the connection is a plain stream between client and container.
+
+The client's socket itself goes to the engine, and from there to the container's shim: no byte of the stream
+passes through this process. Only a body sent in chunks is unpacked here, behind a socket pair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+from proa.api import framing, http1
+from proa.api.errors import describe
+from proa.api.request import Request
+from proa.engine.requests import DEFAULT_DETACH_KEYS
+from proa.errors import InvalidArgument
+
+Start = Callable[[int, bytes], Awaitable[None]]
+
+_NAMED_KEYS = {
+    "ctrl-@": 0, "ctrl-[": 27, "ctrl-\\": 28, "ctrl-]": 29, "ctrl-^": 30, "ctrl-_": 31,
+    **{f"ctrl-{chr(letter)}": letter - 96 for letter in range(ord("a"), ord("z") + 1)},
+}  # fmt: skip
+
+
+async def take_over(request: Request, start: Start, *, tty: bool) -> None:
+    """Reply, then call `start` with the client's socket and what the client has already sent.
+
+    An error of `start` is written to the client as output: the reply's head is already out.
+    """
+    content_type = framing.content_type(tty=tty, version=request.version)
+    if request.upgrade:
+        head = http1.response_head(101, {"Content-Type": content_type, "Connection": "Upgrade", "Upgrade": "tcp"})
+    else:
+        head = http1.response_head(200, {"Content-Type": framing.RAW}, request.http_version)
+    descriptor, buffered = await request.wire.detach(head)
+    try:
+        await start(descriptor, buffered)
+    except Exception as error:
+        message = describe(error)[1].encode() + b"\r\n"
+        await _finish(descriptor, message if tty else framing.frame("stdout", message))
+
+
+async def _finish(descriptor: int, data: bytes) -> None:
+    """Write the last words to a client and close."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(fileno=descriptor) as client:
+        client.setblocking(False)
+        try:
+            await loop.sock_sendall(client, data)
+            client.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the client has gone
+
+
+def needs_drain(request: Request) -> bool:
+    """Whether output must wait until the client has read the reply's head.
+
+    Go's client reads on in the buffer that the head came in; of others that is not known.
+    """
+    agent = request.headers.get("user-agent", "")
+    return not agent.startswith(("Docker-Client/", "docker/", "Proa-Client/"))
+
+
+def detach_keys(text: str) -> bytes:
+    """Read "ctrl-p,ctrl-q" or "a,b". Raises `InvalidArgument`."""
+    if not text:
+        return DEFAULT_DETACH_KEYS
+    keys = bytearray()
+    for key in text.split(","):
+        if len(key) == 1 and key.isascii():
+            keys += key.encode()
+        elif key.lower() in _NAMED_KEYS:
+            keys.append(_NAMED_KEYS[key.lower()])
+        else:
+            raise InvalidArgument(f"Invalid detach keys ({text}) provided")
+    return bytes(keys)

@@ -1,0 +1,1 @@
+"""Handlers, one module per noun. `endpoints.py` says which path leads where."""

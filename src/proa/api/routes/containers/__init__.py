@@ -1,0 +1,1 @@
+"""Handlers of /containers, one module per subject."""

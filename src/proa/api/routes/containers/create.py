@@ -1,0 +1,18 @@
+"""POST /containers/create. The next hop of `run` is `engine/containers/create.py`."""
+
+from __future__ import annotations
+
+from proa.api.request import Request, Response, convert, json_response
+from proa.api.translate import create as translate
+from proa.api.types.containers import CreateBody
+from proa.errors import InvalidArgument
+
+
+async def create(request: Request) -> Response:
+    document = await request.json_object()
+    if not document:
+        raise InvalidArgument("config cannot be empty in order to create a container")
+    body = convert(document, CreateBody)
+    options = translate.options(body, request.query.text("platform"))
+    created = await request.engine.containers.create(options, request.query.text("name"), document)
+    return json_response({"Id": created.id, "Warnings": created.warnings}, 201)

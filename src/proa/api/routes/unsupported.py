@@ -1,0 +1,81 @@
+"""What Docker has and Proa has not: a clear no, so that clients can tell it from a failure."""
+
+from __future__ import annotations
+
+from proa.api.request import Request, Response, json_response
+from proa.errors import NotFound, Unavailable, Unsupported
+
+
+def _refuse(what: str) -> Unsupported:
+    return Unsupported(f"{what} is not supported yet")
+
+
+async def build(request: Request) -> Response:
+    raise _refuse("building images")
+
+
+async def search(request: Request) -> Response:
+    raise _refuse("searching a registry")
+
+
+async def save(request: Request) -> Response:
+    raise _refuse("saving images")
+
+
+async def load(request: Request) -> Response:
+    raise _refuse("loading images")
+
+
+async def push(request: Request) -> Response:
+    raise _refuse("pushing images")
+
+
+async def attach_websocket(request: Request) -> Response:
+    raise _refuse("attaching over a WebSocket")
+
+
+async def stats(request: Request) -> Response:
+    request.engine.containers.get(request.name())
+    raise _refuse("measuring containers (stats)")
+
+
+async def export(request: Request) -> Response:
+    request.engine.containers.get(request.name())
+    raise _refuse("exporting containers")
+
+
+async def update(request: Request) -> Response:
+    request.engine.containers.get(request.name())
+    raise _refuse("updating containers")
+
+
+async def copy(request: Request) -> Response:
+    request.engine.containers.get(request.parameters["name"])
+    raise _refuse("copying files (archive)")
+
+
+async def checkpoint(request: Request) -> Response:
+    raise _refuse("checkpointing containers")
+
+
+async def no_plugins(request: Request) -> Response:
+    return json_response([])
+
+
+async def no_such_plugin(request: Request) -> Response:
+    raise NotFound(f'plugin "{request.name()}" not found')
+
+
+async def plugins(request: Request) -> Response:
+    raise Unsupported("plugins are not supported")
+
+
+async def swarm(request: Request) -> Response:
+    raise Unavailable(
+        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
+        "to connect this node to swarm and try again."
+    )
+
+
+async def swarm_mode(request: Request) -> Response:
+    raise Unsupported("swarm mode is not supported")

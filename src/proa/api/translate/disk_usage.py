@@ -1,0 +1,81 @@
+"""What `system df` says: images, containers and volumes, and what they take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import Any
+
+from proa import times
+from proa.api.facade import Engine
+from proa.api.translate import containers, images, volumes
+from proa.api.versions import Version
+from proa.errors import InvalidArgument, NotFound
+
+_KINDS = ("container", "image", "volume", "build-cache")
+
+
+def check_kinds(kinds: Collection[str]) -> None:
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise InvalidArgument(f"unknown object type: {kind}")
+
+
+async def document(engine: Engine, kinds: Collection[str], version: Version) -> dict[str, Any]:
+    """Return the answer of `GET /system/df` for some kinds of objects; the others are null."""
+    answer: dict[str, Any] = {"LayersSize": 0, "Images": None, "Containers": None, "Volumes": None}
+    if "image" in kinds:
+        answer |= _images(engine, version)
+    if "container" in kinds:
+        answer["Containers"] = [
+            {
+                **containers.summary(record, record.options.image, times.now(), version),
+                **await _sizes(engine, record.id),
+            }
+            for record in engine.containers.all()
+        ]
+    if "volume" in kinds:
+        answer["Volumes"] = await _volumes(engine)
+    answer["BuildCache"] = [] if "build-cache" in kinds else None
+    if version < (1, 42):
+        answer["BuilderSize"] = 0
+    return answer
+
+
+def _images(engine: Engine, version: Version) -> dict[str, Any]:
+    used = Counter(record.image_id for record in engine.containers.all())
+    found = engine.images.list()
+    sharing = Counter(chain_id for image in found for chain_id in image.layers)
+    sizes = {
+        layer.chain_id: layer.size for image in found for layer in engine.images.store.layers.of_image(image.id)
+    }
+    rows = []
+    for image in found:
+        row = images.summary(image, used[image.id], version)
+        row["Containers"] = used[image.id]
+        row["SharedSize"] = sum(sizes[chain_id] for chain_id in image.layers if sharing[chain_id] > 1)
+        rows.append(row)
+    return {"LayersSize": sum(sizes.values()), "Images": rows}
+
+
+async def _sizes(engine: Engine, identifier: str) -> dict[str, int]:
+    try:
+        record = engine.containers.get(identifier)
+        written = await engine.containers.size_rw(identifier)
+        return {"SizeRw": written, "SizeRootFs": written + engine.images.get(record.image_id).size}
+    except NotFound:  # removed meanwhile
+        return {"SizeRw": 0, "SizeRootFs": 0}
+
+
+async def _volumes(engine: Engine) -> list[dict[str, Any]]:
+    counts = Counter(point.name for record in engine.containers.all() for point in record.mounts if point.name)
+    return [
+        {
+            **volumes.document(engine.volumes, volume),
+            "UsageData": {
+                "RefCount": counts[volume.name],
+                "Size": await volumes.directory_size(engine.volumes.mountpoint(volume.name)),
+            },
+        }
+        for volume in engine.volumes.list()
+    ]

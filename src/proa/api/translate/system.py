@@ -1,0 +1,194 @@
+"""What `version` and `info` say about the engine and its host."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import uuid
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from proa import __version__, times
+from proa.api import versions
+from proa.api.facade import Engine
+from proa.engine.records import Status
+from proa.linux import capabilities
+from proa.oci.platform import default as default_platform
+
+_CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
+
+
+def version() -> dict[str, Any]:
+    """Return the answer of `GET /version`. Older clients read the top level, newer ones Components."""
+    uname = os.uname()
+    details = {
+        "ApiVersion": versions.text(versions.CURRENT),
+        "Arch": _architecture(),
+        "BuildTime": "",
+        "Experimental": "false",
+        "GitCommit": "",
+        "GoVersion": f"python{sys.version.split()[0]}",
+        "KernelVersion": uname.release,
+        "MinAPIVersion": versions.text(versions.MINIMUM),
+        "Os": "linux",
+    }
+    return {
+        "Platform": {"Name": "Proa"},
+        "Components": [
+            {"Name": "Engine", "Version": versions.ENGINE_VERSION, "Details": details},
+            {"Name": "proa", "Version": __version__, "Details": {}},
+        ],
+        "Version": versions.ENGINE_VERSION,
+        **{key: details[key] for key in ("ApiVersion", "MinAPIVersion", "GitCommit", "GoVersion", "Os", "Arch")},
+        "KernelVersion": uname.release,
+        "BuildTime": "",
+    }
+
+
+def info(engine: Engine) -> dict[str, Any]:
+    """Return the answer of `GET /info`."""
+    settings = engine.settings
+    counts = Counter(record.state.status for record in engine.containers.all())
+    uname = os.uname()
+    unified = _CGROUP_V2.exists()
+    return {
+        "ID": _engine_id(str(settings.data_root)),
+        "Containers": counts.total(),
+        "ContainersRunning": counts[Status.RUNNING],
+        "ContainersPaused": counts[Status.PAUSED],
+        "ContainersStopped": counts.total() - counts[Status.RUNNING] - counts[Status.PAUSED],
+        "Images": len(engine.images.list(all=True)),
+        "Driver": "overlay2",
+        "DriverStatus": [["Backing Filesystem", "overlayfs"], ["Native Overlay Diff", "true"]],
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": ["bridge", "host", "null"],
+            "Authorization": None,
+            "Log": ["json-file", "none"],
+        },
+        "MemoryLimit": True,
+        "SwapLimit": _has_swap_limit(unified),
+        "CpuCfsPeriod": True,
+        "CpuCfsQuota": True,
+        "CPUShares": True,
+        "CPUSet": True,
+        "PidsLimit": True,
+        "IPv4Forwarding": _reads("/proc/sys/net/ipv4/ip_forward") == "1",
+        "Debug": False,
+        "NFd": len(os.listdir("/proc/self/fd")),
+        "OomKillDisable": not unified,
+        "NGoroutines": 1,
+        "SystemTime": times.format_time(times.now()),
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": "2" if unified else "1",
+        "NEventsListener": 0,
+        "KernelVersion": uname.release,
+        "OperatingSystem": _operating_system()[0],
+        "OSVersion": _operating_system()[1],
+        "OSType": "linux",
+        "Architecture": uname.machine,
+        "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": _registries(settings.insecure_registries, settings.registry_mirrors),
+        "NCPU": len(os.sched_getaffinity(0)),
+        "MemTotal": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "GenericResources": None,
+        "DockerRootDir": str(settings.data_root),
+        "HttpProxy": "",
+        "HttpsProxy": "",
+        "NoProxy": "",
+        "Name": uname.nodename,
+        "Labels": settings.labels,
+        "ExperimentalBuild": False,
+        "ServerVersion": versions.ENGINE_VERSION,
+        "Runtimes": {
+            "proa": {"path": "proa-runtime"},
+            **{name: {"path": path} for name, path in settings.runtimes.items()},
+        },
+        "DefaultRuntime": settings.default_runtime,
+        "Swarm": {
+            "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False,
+            "Error": "", "RemoteManagers": None,
+        },
+        "LiveRestoreEnabled": True,
+        "Isolation": "",
+        "InitBinary": "",
+        "ContainerdCommit": {"ID": ""},
+        "RuncCommit": {"ID": ""},
+        "InitCommit": {"ID": ""},
+        "SecurityOptions": _security_options(unified),
+        "ProductLicense": "",
+        "CDISpecDirs": [],
+        "FirewallBackend": {"Driver": "nftables"},
+        "Warnings": _warnings(),
+    }  # fmt: skip
+
+
+def _architecture() -> str:
+    return default_platform().architecture
+
+
+@lru_cache
+def _engine_id(data_root: str) -> str:
+    """Return an identifier that stays with this machine and data root."""
+    machine = _reads("/etc/machine-id") or platform.node()
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"proa {machine} {data_root}"))
+
+
+@lru_cache
+def _operating_system() -> tuple[str, str]:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return "Linux", ""
+    return release.get("PRETTY_NAME", "Linux"), release.get("VERSION_ID", "")
+
+
+def _registries(insecure: list[str], mirrors: list[str]) -> dict[str, Any]:
+    networks = [name for name in insecure if "/" in name] + ["::1/128", "127.0.0.0/8"]
+    hub = {"Name": "docker.io", "Mirrors": mirrors, "Secure": True, "Official": True}
+    configs: dict[str, Any] = {
+        name: {"Name": name, "Mirrors": [], "Secure": False, "Official": False}
+        for name in insecure
+        if "/" not in name
+    }
+    return {
+        "AllowNondistributableArtifactsCIDRs": None,
+        "AllowNondistributableArtifactsHostnames": None,
+        "InsecureRegistryCIDRs": networks,
+        "IndexConfigs": {"docker.io": hub, **configs},
+        "Mirrors": mirrors,
+    }
+
+
+def _security_options(unified: bool) -> list[str]:
+    return ["name=seccomp,profile=builtin", *(["name=cgroupns"] if unified else [])]
+
+
+@lru_cache
+def _has_swap_limit(unified: bool) -> bool:
+    if unified:
+        return "memory" in _reads("/sys/fs/cgroup/cgroup.controllers").split()
+    return Path("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").exists()
+
+
+def _warnings() -> list[str] | None:
+    warnings = []
+    missing = [name for name in ("CAP_SYS_ADMIN", "CAP_NET_ADMIN") if not _has(name)]
+    if missing:
+        warnings.append(f"WARNING: the engine lacks {', '.join(missing)}")
+    return warnings or None
+
+
+def _has(name: str) -> bool:
+    return bool(capabilities.bounding_set() & capabilities.mask([name]))
+
+
+def _reads(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
