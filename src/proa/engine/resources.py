@@ -138,7 +138,7 @@ def _capped(value: int, limit: int) -> int:
 
 def may_raise_limits() -> bool:
     """Whether this process has CAP_SYS_RESOURCE, which raising a hard limit takes (getrlimit(2))."""
-    from proa.linux import capabilities  # noqa: PLC0415 - the only use in this module
+    from proa.linux import capabilities
 
     return bool(capabilities.get()[0] & capabilities.mask(["CAP_SYS_RESOURCE"]))
 

@@ -10,13 +10,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from proa import atomic
 from proa.engine.options import ContainerOptions
 from proa.errors import InvalidArgument, Unsupported
-from proa.linux import capabilities
-from proa.runtime import defaults, seccomp, seccomp_profiles
+from proa.linux import capabilities as kernel_capabilities
+from proa.runtime import capabilities, defaults, seccomp, seccomp_profiles
 
 _TRUE = {"", "true", "1", "t"}
 _FALSE = {"false", "0", "f"}
@@ -69,38 +70,35 @@ class Security:
         result = cls(privileged=options.privileged)
         words = _Words.parse(options.security_opt)
         result.no_new_privileges = words.no_new_privileges
-        result._grant(options)
+        result.granted, result.warnings = capabilities.select(
+            options.cap_add, options.cap_drop, options.privileged
+        )
         unconfined = words.seccomp == "unconfined" or (options.privileged and not words.seccomp)
         if not unconfined:
             profile = "" if words.seccomp == "builtin" else words.seccomp
             result.filter_path = filters.path(profile, result.granted)
         if not options.privileged and not words.system_paths_unconfined:
             masked, readonly = options.masked_paths, options.readonly_paths
-            result.masked_paths = list(defaults.MASKED_PATHS) if masked is None else masked
+            result.masked_paths = _masked_paths() if masked is None else masked
             result.readonly_paths = list(defaults.READONLY_PATHS) if readonly is None else readonly
         return result
-
-    def _grant(self, options: ContainerOptions) -> None:
-        wanted = granted_capabilities(options.cap_add, options.cap_drop, privileged=options.privileged)
-        own = set(capabilities.names(capabilities.bounding_set()))
-        self.granted = [name for name in wanted if name in own]
-        missing = [name for name in wanted if name not in own]
-        asked = {_capability_name(name) for name in options.cap_add}
-        if missing and (options.privileged or asked & set(missing) or "ALL" in asked):
-            self.warnings.append(
-                f"the engine does not have {', '.join(missing)}: the container runs without."
-            )
 
     def for_exec(self, *, privileged: bool) -> Security:
         """Return what a process started by exec gets: everything with `--privileged`."""
         if not privileged:
             return self
-        return replace(self, granted=capabilities.names(capabilities.bounding_set()))
+        return replace(self, granted=kernel_capabilities.names(kernel_capabilities.bounding_set()))
 
     def capability_sets(self, *, root: bool) -> dict[str, list[str]]:
         """Return the OCI sets; an unprivileged user has them in the bounding set only (capabilities(7))."""
         active = self.granted if root else []
         return {"bounding": self.granted, "permitted": active, "effective": active}
+
+
+@cache
+def _masked_paths() -> list[str]:
+    """The host's own list; processors are not plugged in every day."""
+    return defaults.masked_paths()
 
 
 @dataclass(slots=True)
@@ -148,25 +146,3 @@ def _check_profile(text: str) -> None:
             raise ValueError
     except ValueError:
         raise InvalidArgument(f"Decoding seccomp profile failed: {text[:80]!r} is not a JSON object") from None
-
-
-def granted_capabilities(add: list[str], drop: list[str], *, privileged: bool) -> list[str]:
-    """Return the names after `--cap-add` and `--cap-drop` (any case, with or without CAP_, or ALL)."""
-    added, dropped = ([_capability_name(name) for name in names] for names in (add, drop))
-    for name in (*added, *dropped):
-        if name != "ALL" and name not in capabilities.NUMBERS:
-            raise InvalidArgument(f'invalid capability: "{name}"')
-    if privileged:
-        return list(capabilities.NAMES)
-    if "ALL" in added:
-        base = set(capabilities.NAMES)
-    else:
-        base = set() if "ALL" in dropped else set(defaults.CAPABILITIES)
-    # Docker's order: what is dropped by name goes from the base, what is added by name comes on top.
-    result = (base - set(dropped)) | (set(added) - {"ALL"})
-    return [name for name in capabilities.NAMES if name in result]
-
-
-def _capability_name(text: str) -> str:
-    name = text.upper()
-    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"

@@ -7,7 +7,6 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-
 from proa import ids, times, wording
 from proa.engine import spec
 from proa.engine.containers.run import client_message

@@ -25,26 +25,34 @@ def write(containers: Containers, record: Container, run: Run, place: Place) -> 
         return
     options, settings = record.options, containers.settings
     place.files = paths(directory)
-    _write(directory / "hostname", container_files.hostname(options.hostname, options.domainname))
+    _write(directory / "hostname", container_files.hostname(options.hostname))
     _write(
         directory / "resolv.conf",
         container_files.resolv_conf(
-            _host_text("/etc/resolv.conf"),
-            dns=options.dns or settings.dns,
-            search=options.dns_search or settings.dns_search,
-            options=options.dns_options or settings.dns_options,
-            host_network=kind == "host",
+            _host_resolvers(),
+            options.dns or settings.dns,
+            options.dns_search or settings.dns_search,
+            options.dns_options or settings.dns_options,
+            own_network=kind != "host",
         ),
     )
     gateway = str(containers.bridge.gateway.ip)
     if kind == "host":
-        text = _host_text("/etc/hosts") + container_files.extra_hosts(options.extra_hosts, gateway)
+        extra = (container_files.extra_host(text, gateway) for text in options.extra_hosts)
+        text = _host_text("/etc/hosts") + "".join(f"{address}\t{name}\n" for name, address in extra)
     else:
-        address = run.endpoint.address if run.endpoint else ""
+        addresses = [run.endpoint.address] if run.endpoint else []
         text = container_files.hosts(
-            options.hostname, options.domainname, address, options.extra_hosts, gateway
+            options.hostname, options.domainname, addresses, options.extra_hosts, gateway
         )
     _write(directory / "hosts", text)
+
+
+def _host_resolvers() -> str:
+    text = _host_text("/etc/resolv.conf")
+    if container_files.is_behind_resolved(text):
+        return _host_text(container_files.RESOLVED_PATH) or text
+    return text
 
 
 def paths(directory: Path) -> dict[str, Path]:

@@ -146,4 +146,4 @@ def release(containers: Containers, record: Container, *, anonymous: bool) -> No
 def _release(containers: Containers, record: Container, points: list[MountPoint]) -> None:
     for point in points:
         if point.type == "volume" and point.anonymous:
-            containers.volumes.remove(point.name, force=True)
+            containers.volumes.remove_unused(point.name)

@@ -1,4 +1,4 @@
-"""`top`: the host's ps, reduced to the container's processes. ps is started; nothing else shows all its columns."""
+"""`top`: the host's ps, reduced to the container's processes; nothing else shows all of its columns."""
 
 from __future__ import annotations
 

@@ -1,0 +1,101 @@
+"""After a start of the engine: find the containers that ran on without it, and what happened to the others.
+
+Shims are found by their sockets, not by the records: an engine killed between a shim's start and its own
+record of it must not leave a container that nobody knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proa.engine.containers import ending
+from proa.engine.containers.run import Run
+from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
+from proa.engine.records import Container, Status
+from proa.shim import protocol
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+_log = logging.getLogger(__name__)
+
+
+async def adopt(containers: Containers) -> None:
+    """Bring records and reality together; containers with --rm that ended meanwhile are removed."""
+    for directory in _runtime_directories(containers):
+        await _adopt_directory(containers, directory)
+    for record in containers.all():
+        if record.state.status == Status.REMOVING:
+            record.state.status = Status.DEAD  # the removal was interrupted: finish it
+            await containers.remove_now(record, volumes=record.options.auto_remove)
+        elif record.running and record.id not in containers.runs:
+            ending.ended(containers, record, ending.recorded_exit(containers, record.id))
+    known = {record.id for record in containers.all()}
+    for directory in _children(containers.settings.data_root / "containers"):
+        if directory.name not in known:
+            containers.trash.discard(directory)
+
+
+def _children(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir()) if directory.exists() else []
+
+
+def _runtime_directories(containers: Containers) -> list[Path]:
+    return _children(containers.settings.exec_root / "containers")
+
+
+async def _adopt_directory(containers: Containers, directory: Path) -> None:
+    identifier = directory.name
+    try:
+        socket = protocol.connect(str(directory))
+    except OSError:
+        if identifier not in containers.store or not containers.get(identifier).running:
+            shutil.rmtree(directory, ignore_errors=True)
+        return
+    run = Run()
+    run.connection = ShimConnection(
+        socket,
+        lambda event: containers.on_event(identifier, event),
+        lambda: containers.on_lost(identifier),
+    )
+    containers.runs[identifier] = run
+    try:
+        state = await run.connection.request("state")
+        if identifier in containers.store:
+            await _take_over(containers, containers.get(identifier), run, state)
+        else:
+            await _end_stranger(run, state)
+    except (ShimError, ShimGone) as error:
+        _log.warning("container %s: its shim does not answer: %s", identifier, error)
+    if identifier not in containers.store:
+        run.close()
+        containers.runs.pop(identifier, None)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _take_over(containers: Containers, record: Container, run: Run, state: dict[str, Any]) -> None:
+    """Make the record say what the shim says."""
+    run.memory = state["memory"]
+    if state["exit"] is not None:
+        ending.ended(containers, record, state["exit"])
+        return
+    if not state["pid"]:
+        return  # killed before the start; an ephemeral container's layer may be there already
+    record.state.status = Status.PAUSED if state["paused"] else Status.RUNNING
+    record.state.pid = state["pid"]
+    record.state.started_at = state["started_at"]
+    containers.store.save(record)
+    containers.execs.adopt(record.id, state["execs"])
+
+
+async def _end_stranger(run: Run, state: dict[str, Any]) -> None:
+    """A shim without a record: its container was removed, or never recorded."""
+    assert run.connection is not None
+    if state["pid"]:
+        await run.connection.request("kill", signal=int(signal.SIGKILL))
+    else:
+        await run.connection.request("release")

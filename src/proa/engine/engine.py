@@ -1,0 +1,128 @@
+"""The engine: its parts put together, opened and closed in the right order.
+
+    async with Engine.open(Settings(data_root=…)) as engine:
+        created = await engine.containers.create(ContainerOptions(image="busybox", command=["true"]))
+
+It runs in the event loop of the caller; `proad` serves one over HTTP. Containers do not depend on it: they
+run on when it closes, or is killed, and the next one adopts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proa.content import ContentStore
+from proa.engine.containers import adopt
+from proa.engine.containers.containers import Containers
+from proa.engine.containers.shims import Launcher
+from proa.engine.database import Database
+from proa.engine.events import Events
+from proa.engine.images.images import Images
+from proa.engine.images.import_ import Importer
+from proa.engine.images.pull import Puller
+from proa.engine.networks import Networks
+from proa.engine.settings import Settings
+from proa.engine.volumes import Volumes
+from proa.errors import Forbidden
+from proa.network.default_bridge import DefaultBridge
+from proa.network.default_bridge import names as bridge_names
+from proa.registry import Registry
+from proa.snapshots.layers import Layers
+from proa.snapshots.trash import Trash
+
+
+class Engine:
+    """The parts of one engine. Make one with `open`, which also sets it going."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        root = settings.data_root
+        root.mkdir(mode=0o710, parents=True, exist_ok=True)
+        (settings.exec_root / "rootfs").mkdir(mode=0o711, parents=True, exist_ok=True)
+        (settings.exec_root / "containers").mkdir(mode=0o700, exist_ok=True)
+        self.database = Database(settings.database)
+        self.events = Events()
+        self.trash = Trash(root / "trash")
+        self.content = ContentStore(root / "blobs")
+        self.layers = Layers(root / "layers", self.trash)
+        self.networks = Networks(self.database)
+        name, table = bridge_names(root)
+        self.bridge = DefaultBridge(
+            name=settings.bridge or name,
+            table=table,
+            state_file=settings.exec_root / "bridge.json",
+            bip=settings.bip,
+            mtu=settings.mtu,
+            network_id=self.networks.get("bridge").id,
+        )
+        self.launcher = Launcher()
+        self.volumes = Volumes(
+            root / "volumes", self.database, self.events, self.trash, lambda: self.containers.all()
+        )
+        self.containers = Containers(
+            settings=settings,
+            database=self.database,
+            events=self.events,
+            layers=self.layers,
+            volumes=self.volumes,
+            networks=self.networks,
+            bridge=self.bridge,
+            launcher=self.launcher,
+            trash=self.trash,
+        )
+        self.registry = Registry(mirrors=settings.registry_mirrors, insecure=settings.insecure_registries)
+        self.images = Images(
+            self.database, self.content, self.layers, self.events, lambda: self.containers.all()
+        )
+        self.puller = Puller(
+            images=self.images,
+            database=self.database,
+            events=self.events,
+            content=self.content,
+            layers=self.layers,
+            registry=self.registry,
+            max_concurrent_downloads=settings.max_concurrent_downloads,
+        )
+        self.containers.images = self.images
+        self.execs = self.containers.execs
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings | None = None) -> AsyncIterator[Engine]:
+        """Open an engine: adopt running containers, sweep what a killed engine left, set up the network."""
+        if os.geteuid() != 0:
+            raise Forbidden("the engine needs root", hint="start proad as root")
+        engine = cls(settings or Settings())
+        try:
+            await engine.start()
+            yield engine
+        finally:
+            await engine.close()
+
+    async def start(self) -> None:
+        """Take up the state that the disk and the running shims have."""
+        self.launcher.start()
+        self.images.sweep()
+        await adopt.adopt(self.containers)
+        running = [record.endpoint for record in self.containers.all() if record.running and record.endpoint]
+        await asyncio.to_thread(self.bridge.setup, [endpoint for endpoint in running if endpoint.address])
+        self.networks.describe_bridge(self.bridge)
+        self.trash.empty()
+
+    async def close(self) -> None:
+        """Stop serving; containers run on."""
+        await self.containers.close()
+        self.launcher.close()
+        self.events.close()
+        self.puller.close()
+        await self.registry.close()
+        await asyncio.to_thread(self.bridge.close)
+        self.layers.close()
+        self.trash.close()
+        self.database.close()
+
+
+__all__ = ["Engine", "Importer"]

@@ -1,0 +1,214 @@
+"""`proad`: the engine as a daemon, with dockerd's options where they apply."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import proa
+from proa import atomic
+from proa.api import listeners
+from proa.api.server import Server
+from proa.engine.engine import Engine
+from proa.engine.settings import Settings
+from proa.errors import Conflict, InvalidArgument, ProaError
+
+CONFIG_FILE = Path("/etc/proa/daemon.json")
+_LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "fatal": "CRITICAL"}
+_log = logging.getLogger("proad")
+
+# Option: key of the configuration file (dockerd's names), and how argparse takes it.
+_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "--data-root": ("data-root", {"help": "root directory of persistent state (default /var/lib/proa)"}),
+    "--exec-root": ("exec-root", {"help": "root directory of execution state (default /run/proa)"}),
+    "--pidfile": ("pidfile", {"help": "file to write the process id to"}),
+    "--group": ("group", {"help": "group that may use the unix socket"}),
+    "--registry-mirror": ("registry-mirrors", {"action": "append", "help": "mirror of Docker Hub, a URL"}),
+    "--insecure-registry": (
+        "insecure-registries",
+        {"action": "append", "help": "registry without TLS or with an unknown certificate: host:port or CIDR"},
+    ),
+    "--bridge": ("bridge", {"help": "name of the default network's bridge"}),
+    "--bip": ("bip", {"help": "address of the default bridge, 172.18.0.1/16"}),
+    "--mtu": ("mtu", {"type": int, "help": "MTU of the default network (default: the uplink's)"}),
+    "--dns": ("dns", {"action": "append", "help": "DNS server of containers"}),
+    "--dns-search": ("dns-search", {"action": "append", "help": "DNS search domain of containers"}),
+    "--dns-opt": ("dns-opts", {"action": "append", "help": "DNS option of containers"}),
+    "--label": ("labels", {"action": "append", "help": "label of the engine, key=value"}),
+    "--cgroup-parent": ("cgroup-parent", {"help": "parent cgroup of containers (default /proa)"}),
+    "--default-runtime": ("default-runtime", {"help": "OCI runtime for containers"}),
+    "--max-concurrent-downloads": ("max-concurrent-downloads", {"type": int, "help": "of each pull"}),
+    "--log-level": ("log-level", {"choices": sorted(_LEVELS), "help": "debug, info, warn, error, fatal"}),
+    "--idle-exit": (
+        "idle-exit",
+        {"type": float, "help": "leave after so many seconds without clients and running containers"},
+    ),
+}
+_SETTINGS = {
+    "registry-mirrors": "registry_mirrors",
+    "insecure-registries": "insecure_registries",
+    "data-root": "data_root",
+    "exec-root": "exec_root",
+    "dns-search": "dns_search",
+    "dns-opts": "dns_options",
+    "cgroup-parent": "cgroup_parent",
+    "default-runtime": "default_runtime",
+    "max-concurrent-downloads": "max_concurrent_downloads",
+}
+_PLAIN_SETTINGS = ("bridge", "bip", "mtu", "dns", "labels", "runtimes")
+
+
+def main() -> None:
+    """Run the daemon until SIGTERM or SIGINT; containers run on."""
+    try:
+        options = _options(sys.argv[1:])
+        logging.basicConfig(
+            level="DEBUG" if options.get("debug") else _LEVELS[options.get("log-level", "info")],
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
+        asyncio.run(_serve(options))
+    except ProaError as error:
+        print(f"proad: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"proad: {error.hint}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _options(arguments: list[str]) -> dict[str, Any]:
+    """Return the configuration file's settings with the command line's over them, by dockerd's names."""
+    parser = argparse.ArgumentParser(prog="proad", description="A container engine.", allow_abbrev=False)
+    parser.add_argument("-H", "--host", action="append", dest="hosts", help="socket to listen on")
+    parser.add_argument("-D", "--debug", action="store_true", default=None, help="log more")
+    parser.add_argument("--config-file", help=f"configuration file (default {CONFIG_FILE})")
+    parser.add_argument("-v", "--version", action="version", version=f"Proa version {proa.__version__}")
+    for option, (key, extra) in _OPTIONS.items():
+        parser.add_argument(option, dest=key, default=None, **extra)
+    given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    path = given.pop("config_file", None)
+    configured = _read_config(Path(path or CONFIG_FILE), required=path is not None)
+    both = sorted(set(configured) & set(given))
+    if both:
+        raise InvalidArgument(
+            "unable to configure the daemon: the following directives are specified both as a flag and in "
+            f"the configuration file: {', '.join(both)}"
+        )
+    return configured | given
+
+
+def _read_config(path: Path, *, required: bool) -> dict[str, Any]:
+    known = {key for key, _ in _OPTIONS.values()} | {"hosts", "debug", "runtimes"}
+    try:
+        document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except FileNotFoundError:
+        if required:
+            raise InvalidArgument(f"unable to configure the daemon: no file {path}") from None
+        return {}
+    except msgspec.DecodeError as error:
+        raise InvalidArgument(f"unable to configure the daemon with file {path}: {error}") from None
+    if unknown := sorted(set(document) - known):
+        raise InvalidArgument(
+            f"unable to configure the daemon with file {path}: the following directives don't match any "
+            f"configuration option: {', '.join(unknown)}"
+        )
+    return document
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    values = {name: options[key] for key, name in _SETTINGS.items() if key in options}
+    values |= {name: options[name] for name in _PLAIN_SETTINGS if name in options}
+    if "runtimes" in values:
+        values["runtimes"] = {name: entry.get("path", "") for name, entry in values["runtimes"].items()}
+    try:
+        settings = msgspec.convert(values, Settings, dec_hook=lambda kind, value: kind(value))
+    except (msgspec.ValidationError, TypeError) as error:
+        raise InvalidArgument(f"unable to configure the daemon: {error}") from None
+    settings.data_root = settings.data_root.absolute()
+    settings.exec_root = settings.exec_root.absolute()
+    return settings
+
+
+async def _serve(options: dict[str, Any]) -> None:
+    settings = _settings(options)
+    settings.exec_root.mkdir(mode=0o711, parents=True, exist_ok=True)
+    pidfile = _write_pidfile(Path(options.get("pidfile") or settings.exec_root / "proad.pid"))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        hosts = options.get("hosts") or [_default_host(settings)]
+        sockets = [each for host in hosts for each in listeners.listen(host, options.get("group", ""))]
+        async with Engine.open(settings) as engine:
+            server = Server(engine)
+            await server.serve(sockets)
+            gc.collect()
+            gc.freeze()
+            _notify("READY=1")
+            _log.info("API listens on %s", ", ".join(hosts))
+            await _until(stop, engine, server, options.get("idle-exit", 0))
+            _notify("STOPPING=1")
+            await server.close()
+    finally:
+        pidfile.unlink(missing_ok=True)
+
+
+def _default_host(settings: Settings) -> str:
+    if os.environ.get("LISTEN_FDS"):
+        return "fd://"
+    return f"unix://{settings.exec_root}/proa.sock"
+
+
+async def _until(stop: asyncio.Event, engine: Engine, server: Server, idle_exit: float) -> None:
+    """Wait for the signal to stop, or with `idle_exit` for so many seconds without work."""
+    idle_since = asyncio.get_running_loop().time()
+    while not stop.is_set():
+        try:
+            async with asyncio.timeout(idle_exit / 4 if idle_exit else None):
+                await stop.wait()
+        except TimeoutError:
+            now = asyncio.get_running_loop().time()
+            if server.connections or any(record.running for record in engine.containers.all()):
+                idle_since = now
+            elif now - idle_since >= idle_exit:
+                _log.info("nothing to do for %s seconds: leaving", idle_exit)
+                return
+
+
+def _write_pidfile(path: Path) -> Path:
+    """Claim the pid file; raises `Conflict` if a process that has it is alive."""
+    try:
+        other = int(path.read_text())
+        if Path(f"/proc/{other}/cmdline").read_bytes().find(b"proad") >= 0 and other != os.getpid():
+            raise Conflict(
+                f"process with PID {other} is still running", hint=f"stop it, or use another --pidfile than {path}"
+            )
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write(path, str(os.getpid()).encode(), mode=0o644, durable=False)
+    return path
+
+
+def _notify(state: str) -> None:
+    """Tell the service manager (sd_notify(3)), if there is one."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
+        notifier.connect(address)
+        notifier.send(state.encode())
+
+
+if __name__ == "__main__":
+    main()
