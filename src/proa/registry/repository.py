@@ -62,8 +62,8 @@ class Repository:
         does not count against rate limits of public registries. Raises `NotFound` when no image of an index
         runs on the platform.
         """
+        raw, content_type = await self.document(cached)
         known = cached or (lambda digest: None)
-        raw, content_type = await self._document(self.reference.tag_or_digest, known)
         documents, top = [raw], digests.of(raw)
         if self.reference.digest:
             top = self.reference.digest
@@ -133,11 +133,14 @@ class Repository:
         query = urlsplit(link).query
         return page.tags or [], query if parse_qs(query) else ""
 
-    async def _document(self, name: str, known: Cache) -> tuple[bytes, str]:
-        """Fetch the top document; by a HEAD request and from the cache when it is there."""
-        digest = await self._try(lambda endpoint: self._head(endpoint, name))
-        if digest and (raw := known(digest)) is not None:
-            return raw, ""
+    async def document(self, cached: Cache | None = None) -> tuple[bytes, str]:
+        """Return the manifest or index that the reference names, verified, and the registry's media type for
+        it ("" from the cache). With a cache, a HEAD request asks for the digest first."""
+        name = self.reference.tag_or_digest
+        if cached is not None:
+            digest = await self._try(lambda endpoint: self._head(endpoint, name))
+            if digest and (raw := cached(digest)) is not None:
+                return raw, ""
         return await self._get_manifest(name)
 
     async def _head(self, endpoint: Endpoint, name: str) -> str:

@@ -15,6 +15,7 @@ from functools import partial
 from proa.content import ContentStore
 from proa.engine.database import Database
 from proa.engine.events import Events
+from proa.engine.images.image import Layer
 from proa.engine.images.images import Images
 from proa.engine.images.progress import Progress, Report
 from proa.engine.images.pull_layer import FULL_DISK, MISMATCH, LayerPuller, Plan
@@ -47,14 +48,17 @@ class Puller:
         self._database = database
         self._events = events
         self._content = content
+        self._layers = layers
         self._registry = registry
         self._transfers = Transfers()
-        self._layer_puller = LayerPuller(
-            content, layers, images.store.layers.register, max_concurrent_downloads
-        )
+        self._layer_puller = LayerPuller(content, layers, images.store.layers.register, max_concurrent_downloads)
+
+    async def stop(self) -> None:
+        """End all pulls that run, as if each were cancelled."""
+        await self._transfers.cancel()
 
     def close(self) -> None:
-        """Let go of the threads, after the last pull."""
+        """Let go of the threads, after `stop`."""
         self._layer_puller.close()
 
     async def pull(
@@ -98,22 +102,22 @@ class Puller:
         manifest = resolved.manifest
         manifest.check_is_image()
         progress(Progress(id=reference.tag_or_digest, status=f"Pulling from {reference.path}"))
-        with self._images.leases.hold(resolved.digest, manifest.descriptor.digest, manifest.config.digest):
-            known = self._images.store.get(manifest.config.digest)
-            config = known.config if known else await self._read_config(repository, resolved)
-            if not known:
-                try:
+        chain: list[str] = []
+        try:
+            with self._images.leases.hold(resolved.digest, manifest.descriptor.digest) as lease:
+                config, complete = await self._find_config(repository, resolved)
+                chain = chain_ids(config.diff_ids)
+                lease.add(config.digest, *chain, *(layer.digest for layer in manifest.layers))
+                if not complete:
                     await self._get_layers(repository, resolved, config, progress)
-                except KernelError as error:
-                    if error.errno in FULL_DISK:  # what fitted helps nobody now
-                        self._images.release_layers(chain_ids(config.diff_ids))
-                    raise
-            progress(Progress(status=f"Digest: {resolved.digest}"))
-            changed = await self._record(reference, resolved, config)
+                progress(Progress(status=f"Digest: {resolved.digest}"))
+                changed = await self._record(reference, resolved, config)
+        except KernelError as error:
+            if error.errno in FULL_DISK:  # what fitted helps nobody now
+                self._images.release_layers(chain)
+            raise
         if wanted and not wanted.matches(config.platform):
-            text = (
-                f"image with reference {reference.familiar} was found but its platform ({config.platform})"
-            )
+            text = f"image with reference {reference.familiar} was found but its platform ({config.platform})"
             progress(Progress(status=f"WARNING: {text} does not match the specified platform ({wanted})"))
         attributes = {**config.labels, "name": reference.familiar_name}
         self._events.emit("image", "pull", reference.familiar, attributes)
@@ -122,14 +126,19 @@ class Puller:
     def _cached(self, digest: str) -> bytes | None:
         return self._content.read(digest) if self._content.has(digest) else None
 
+    async def _find_config(self, repository: Repository, resolved: Resolved) -> tuple[ImageConfig, bool]:
+        """Return the configuration, and whether the image is here with all its layers."""
+        known = self._images.store.get(resolved.manifest.config.digest)
+        if known is None:
+            return await self._read_config(repository, resolved), False
+        return known.config, all(self._layers.has(chain_id) for chain_id in known.layers)
+
     async def _read_config(self, repository: Repository, resolved: Resolved) -> ImageConfig:
         raw = await repository.read(resolved.manifest.config, image_config.MAX_SIZE)
         config = ImageConfig.parse(raw)
         if config.platform.os != "linux":
             system = config.platform.os
-            raise Unsupported(
-                f'cannot download image with operating system "{system}" when requesting "linux"'
-            )
+            raise Unsupported(f'cannot download image with operating system "{system}" when requesting "linux"')
         if len(config.diff_ids) != len(resolved.manifest.layers):
             raise Internal(MISMATCH)
         return config
@@ -139,36 +148,43 @@ class Puller:
     ) -> None:
         """Get all layers that are missing, at the same time."""
         chain = chain_ids(config.diff_ids)
-        descriptors = resolved.manifest.layers
         joined: list[tuple[Transfer, Report]] = []
         below: Transfer | None = None
-        with self._images.leases.hold(*chain, *(descriptor.digest for descriptor in descriptors)):
-            try:
-                for position, descriptor in enumerate(descriptors):
-                    identifier = short(descriptor.digest)
-                    if self._images.store.layers.get(chain[position]):
-                        progress(Progress(id=identifier, status="Already exists"))
-                        continue
-                    progress(Progress(id=identifier, status="Pulling fs layer"))
-                    parent = chain[position - 1] if position else ""
-                    plan = Plan(descriptor, config.diff_ids[position], chain[position], parent)
-                    work = partial(self._layer, plan, repository, below)
-                    report = partial(progress)  # its own object, so that it can be taken back
-                    below = self._transfers.join(plan.chain_id, work, report)
-                    joined.append((below, report))
-                await _all_finished([transfer for transfer, _ in joined])
-            finally:
-                await self._leave(joined)
+        try:
+            for position, descriptor in enumerate(resolved.manifest.layers):
+                identifier, chain_id = short(descriptor.digest), chain[position]
+                if self._images.store.layers.get(chain_id) and self._layers.has(chain_id):
+                    progress(Progress(id=identifier, status="Already exists"))
+                    continue
+                progress(Progress(id=identifier, status="Pulling fs layer"))
+                parent = chain[position - 1] if position else ""
+                plan = Plan(descriptor, config.diff_ids[position], chain_id, parent)
+                work = partial(self._layer, plan, repository, below)
+                report: Report = partial(progress)  # its own object, so that it can be taken back
+                below = self._transfers.join(chain_id, work, report)
+                joined.append((below, report))
+            await _all_finished([transfer for transfer, _ in joined])
+        finally:
+            for transfer, report in reversed(joined):  # the upper ones wait for those below
+                await self._transfers.leave(transfer, report)
 
-    async def _layer(
-        self, plan: Plan, repository: Repository, below: Transfer | None, report: Report
-    ) -> None:
+    async def repair(self) -> Sequence[str]:
+        """Unpack layers again that records name and the disk lost: a power loss takes what was not synced.
+
+        Returns the chain IDs of those whose blobs are gone too; a pull of their images gets them anew.
+        """
+        records = {layer.chain_id: layer for layer in self._images.store.layers.all()}
+        gone: list[str] = []
+        for layer in sorted(records.values(), key=partial(_height, records)):
+            if self._layers.has(layer.chain_id):
+                continue
+            with self._images.leases.hold(layer.chain_id, layer.blob_digest):
+                if layer.parent in gone or not await self._layer_puller.restore(layer):
+                    gone.append(layer.chain_id)
+        return gone
+
+    async def _layer(self, plan: Plan, repository: Repository, below: Transfer | None, report: Report) -> None:
         await self._layer_puller.run(plan, repository, below.finished if below else _nothing, report)
-
-    async def _leave(self, joined: Sequence[tuple[Transfer, Report]]) -> None:
-        """Leave all transfers, the top ones first: they wait for those below."""
-        for transfer, report in reversed(joined):
-            await self._transfers.leave(transfer, report)
 
     async def _record(self, reference: Reference, resolved: Resolved, config: ImageConfig) -> bool:
         """Make the image and its names visible, all at once. Returns whether that changed anything."""
@@ -184,6 +200,14 @@ class Puller:
                 store.tag(reference, image_id)
             store.add_digest(reference, resolved.digest, image_id)
         return before != image_id
+
+
+def _height(records: Mapping[str, Layer], layer: Layer) -> int:
+    """Return how many layers are below this one."""
+    count = 0
+    while (below := records.get(layer.parent)) is not None:
+        count, layer = count + 1, below
+    return count
 
 
 async def _nothing() -> None:

@@ -97,6 +97,21 @@ class LayerPuller:
         )
         say("Pull complete")
 
+    async def restore(self, layer: Layer) -> bool:
+        """Unpack a recorded layer again from its blob; False when that is not here (any more)."""
+        digest = layer.blob_digest
+        if not digest or not self._content.has(digest):
+            return False
+        descriptor = Descriptor(layer.media_type, digest, layer.blob_size)
+        plan = Plan(descriptor, layer.diff_id, layer.chain_id, layer.parent)
+        try:
+            directory, unpacked = await self._into_directory(plan, partial(self._unpack_stored, descriptor))
+        except VerificationFailed:
+            self._content.remove(digest)
+            return False
+        await self._in_thread(partial(self._layers.commit, directory, plan.chain_id, plan.parent, unpacked))
+        return True
+
     async def _obtain(self, plan: Plan, repository: Repository, say: _Speaker) -> tuple[Path, Unpacked]:
         """Unpack the layer's blob, from the content store or from the registry, into a new directory."""
         digest = plan.descriptor.digest

@@ -64,6 +64,14 @@ class Transfers:
         transfer.task.cancel()
         await asyncio.wait({transfer.task})
 
+    async def cancel(self) -> None:
+        """Cancel everything, and wait until it has cleaned up."""
+        tasks = [transfer.task for transfer in self._running.values()]
+        for task in reversed(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
     def _forget(self, key: str, task: asyncio.Task[None]) -> None:
         running = self._running.get(key)
         if running is not None and running.task is task:

@@ -159,9 +159,7 @@ async def test_an_image_in_dockers_words(stage: Stage, origin: RealRegistry, sty
     subscription.close()
 
 
-async def test_an_unchanged_image_is_up_to_date(
-    stage: Stage, proxy: FaultyProxy, origin: RealRegistry
-) -> None:
+async def test_an_unchanged_image_is_up_to_date(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
     image = origin.push(three_layers(), "same", "latest")
     name = f"{proxy.address}/same"
     await stage.pull(name)
@@ -187,9 +185,7 @@ async def test_layers_that_are_here_are_not_fetched_again(stage: Stage, origin: 
     assert words(said, second)[-1] == "Pull complete"
 
 
-async def test_the_same_layer_twice_in_an_image(
-    stage: Stage, proxy: FaultyProxy, origin: RealRegistry
-) -> None:
+async def test_the_same_layer_twice_in_an_image(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
     base, again = images.layer(Tree().file("noise", NOISE)), images.layer(Tree().file("x"))
     image = origin.push(images.build([base, again, base, again]), "twice", "latest")
     await stage.pull(f"{proxy.address}/twice")
@@ -244,9 +240,7 @@ async def test_platforms(stage: Stage, origin: RealRegistry) -> None:
     assert (found.id, found.manifest_digest) == (arm.config_digest, arm.digest)
     assert found.repo_digests == [f"{origin.address}/multi@{index.digest}"]
     assert stage.content.read(index.digest) == index.document
-    with pytest.raises(
-        NotFound, match="no matching manifest for linux/riscv64 in the manifest list entries"
-    ):
+    with pytest.raises(NotFound, match="no matching manifest for linux/riscv64 in the manifest list entries"):
         await stage.pull(name, platform="linux/riscv64")
     with pytest.raises(InvalidArgument, match="unknown operating system or architecture"):
         await stage.pull(name, platform="nonsense")
@@ -273,9 +267,7 @@ async def test_pulls_of_the_same_image_share_the_work(
         assert [words(said, identifier)[-1] for identifier in layer_ids(image)] == ["Pull complete"] * 3
 
 
-async def test_one_of_two_pulls_can_be_cancelled(
-    stage: Stage, proxy: FaultyProxy, origin: RealRegistry
-) -> None:
+async def test_one_of_two_pulls_can_be_cancelled(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
     image = origin.push(three_layers(), "cancel", "latest")
     proxy.fault(f"blobs/{next(iter(list(image.blobs)[1:]))}", stall(100_000))
     name = f"{proxy.address}/cancel"
@@ -288,9 +280,7 @@ async def test_one_of_two_pulls_can_be_cancelled(
     assert stage.images.get(name).id == image.config_digest
 
 
-async def test_a_cancelled_pull_is_taken_up_later(
-    stage: Stage, proxy: FaultyProxy, origin: RealRegistry
-) -> None:
+async def test_a_cancelled_pull_is_taken_up_later(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
     image = origin.push(three_layers(), "later", "latest")
     big = next(digest for digest, data in image.blobs.items() if len(data) > 500_000)
     proxy.fault(f"blobs/{big}", stall(200_000))
@@ -323,9 +313,7 @@ async def test_damage_of_an_earlier_attempt_is_repaired(
     assert stage.content.verify(big)
 
 
-async def test_a_blob_that_rotted_is_fetched_again(
-    stage: Stage, proxy: FaultyProxy, origin: RealRegistry
-) -> None:
+async def test_a_blob_that_rotted_is_fetched_again(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
     base = images.layer(Tree().file("noise", NOISE))
     origin.push(images.build([base]), "rot", "1")
     two = origin.push(images.build([Tree().file("below"), base]), "rot", "2")
@@ -379,32 +367,24 @@ async def test_a_layer_that_is_not_what_the_configuration_says(stage: Stage, ori
     good = images.layer(Tree().file("x"))
     lying = images.Layer(good.blob, "gzip", images.digest(b"something else"))
     origin.push(images.build([lying]), "lying", "latest")
-    with pytest.raises(
-        Internal, match=r"layers from manifest don't match image configuration: sha256:.* unpacks"
-    ):
+    with pytest.raises(Internal, match=r"layers from manifest don't match image configuration: sha256:.* unpacks"):
         await stage.pull(f"{origin.address}/lying")
     assert stage.images.list() == []
 
 
 async def test_a_hostile_layer_is_refused(stage: Stage, origin: RealRegistry, tmp_path: Path) -> None:
-    origin.push(
-        images.build([Tree().symlink("out", "/"), Tree().file("../../escaped", "x")]), "evil", "latest"
-    )
+    origin.push(images.build([Tree().symlink("out", "/"), Tree().file("../../escaped", "x")]), "evil", "latest")
     with pytest.raises(InvalidArgument, match="escaped"):
         await stage.pull(f"{origin.address}/evil")
     assert list(tmp_path.rglob("escaped")) == []
     assert stage.images.list() == []
 
 
-async def test_what_can_not_run_here_is_refused(
-    stage: Stage, proxy: FaultyProxy, origin: RealRegistry
-) -> None:
+async def test_what_can_not_run_here_is_refused(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
     image = origin.push(images.build([Tree().file("x")]), "windows", "latest")
     swapped = image.blobs[image.config_digest].replace(b'"linux"', b'"plan9"')
     document = image.document.replace(image.config_digest.encode(), images.digest(swapped).encode())
-    proxy.fault(
-        "manifests", replace(lambda _: document, Docker_Content_Digest=images.digest(document)), times=9
-    )
+    proxy.fault("manifests", replace(lambda _: document, Docker_Content_Digest=images.digest(document)), times=9)
     proxy.fault("blobs", answer(200, swapped))
     with pytest.raises(Unsupported, match='operating system "plan9" when requesting "linux"'):
         await stage.pull(f"{proxy.address}/windows")
@@ -451,7 +431,39 @@ async def test_what_an_earlier_engine_left_is_used(
     await second.pull(f"{proxy.address}/restart")
     fetched = [(seen.path.rpartition("/")[2], seen.headers.get("range")) for seen in proxy.requests[asked:]]
     assert (big, "bytes=150000-") in fetched
-    assert (
-        sum("blobs" in seen.path for seen in proxy.requests[asked:]) == 2
-    )  # the configuration and the rest
+    assert sum("blobs" in seen.path for seen in proxy.requests[asked:]) == 2  # the configuration and the rest
     await second.close()
+
+
+async def test_a_lost_layer_is_unpacked_again_or_pulled_again(
+    stage: Stage, proxy: FaultyProxy, origin: RealRegistry
+) -> None:
+    image = origin.push(three_layers(), "lost", "latest")
+    name = f"{proxy.address}/lost"
+    await stage.pull(name)
+    chain = chain_ids(image.diff_ids)
+    asked = len(proxy.requests)
+    for chain_id in chain[:2]:
+        stage.layers.remove(chain_id)
+    assert await stage.puller.repair() == []
+    assert (stage.layers.directory(chain[0]) / "noise").read_bytes() == NOISE
+    for chain_id in chain:
+        stage.layers.remove(chain_id)
+    base = next(layer for layer in stage.images.store.layers.all() if layer.chain_id == chain[0])
+    stage.content.remove(base.blob_digest)
+    assert await stage.puller.repair() == chain
+    assert len(proxy.requests) == asked
+    said = await stage.pull(name)
+    assert all(stage.layers.has(chain_id) for chain_id in chain)
+    assert said[-1].status == f"Status: Image is up to date for {name}:latest"
+
+
+async def test_stop_ends_what_runs(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
+    image = origin.push(three_layers(), "stopped", "latest")
+    big = next(digest for digest, data in image.blobs.items() if len(data) > 500_000)
+    proxy.fault(f"blobs/{big}", stall(100_000))
+    pull = asyncio.create_task(stage.pull(f"{proxy.address}/stopped"))
+    await asyncio.sleep(0.2)
+    await stage.puller.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await pull
