@@ -43,6 +43,7 @@ NEWER_EVERYWHERE = {
     "file_getattr": 468,
     "file_setattr": 469,
 }
+MISSING = {"map_shadow_stack": ("x32",)}
 NEWER = {"x86_64": {"uretprobe": 335}, "riscv64": {"riscv_hwprobe": 258, "riscv_flush_icache": 259}}
 
 
@@ -70,6 +71,7 @@ def main() -> None:
     for abi, table in tables.items():
         bit = X32_BIT if abi == "x32" else 0
         newer = {**NEWER_EVERYWHERE, **NEWER.get(abi, {})}
+        newer = {name: number for name, number in newer.items() if abi not in MISSING.get(name, ())}
         table.update({name: number | bit for name, number in newer.items()})
     lines = [
         f'"{abi}": {json.dumps(dict(sorted(table.items())), separators=(",", ":"))}'

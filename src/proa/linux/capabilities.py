@@ -46,17 +46,26 @@ def names(bits: int) -> list[str]:
     return [name for number, name in enumerate(NAMES) if bits >> number & 1]
 
 
-def bounding_set() -> int:
-    """Return the bounding set as a bit mask, capabilities newer than NAMES included."""
-    bits = number = 0
+def _bounding() -> list[int]:
+    """Return 0 or 1 for each capability that the kernel knows, by number."""
+    bits: list[int] = []
     while True:
         try:
-            bits |= _prctl(_PR_CAPBSET_READ, number, 0, 0, 0) << number
+            bits.append(_prctl(_PR_CAPBSET_READ, len(bits), 0, 0, 0))
         except OSError as error:
             if error.errno != errno.EINVAL:  # EINVAL: beyond the kernel's last capability
                 raise
             return bits
-        number += 1
+
+
+def bounding_set() -> int:
+    """Return the bounding set as a bit mask, capabilities newer than NAMES included."""
+    return sum(bit << number for number, bit in enumerate(_bounding()))
+
+
+def supported() -> tuple[str, ...]:
+    """Return the names of the capabilities that this kernel knows."""
+    return NAMES[: len(_bounding())]
 
 
 def get() -> tuple[int, int, int]:

@@ -103,9 +103,7 @@ class _Calls:
         found: dict[int, Decision] = {
             table[name]: ((), action) for name, action in self.always.items() if name in table
         }
-        found |= {
-            table[name]: (tuple(rules), default) for name, rules in self.rules.items() if name in table
-        }
+        found |= {table[name]: (tuple(rules), default) for name, rules in self.rules.items() if name in table}
         return found
 
     def with_multiplexers(self) -> _Calls:
@@ -222,24 +220,24 @@ def _tree(assembler: cbpf.Assembler, abi: str, calls: _Calls, names: set[str], d
     if "socketcall" in table:
         calls = calls.with_multiplexers()
     first = cbpf.X32_BIT if abi == "x32" else 0
-    highest = max((table[name] for name in names if name in table), default=0)
+    highest = max((table[name] for name in names if name in table), default=first - 1)
     ranges = cbpf.ranges(
         calls.decisions(table, default),
         ((), default),
         first=first,
         last=highest,
-        beyond=((), _beyond(highest, default)),
+        beyond=((), _beyond(default) if highest >= first else default),
     )
     return assembler.tree(ranges, _ABIS[abi][1])
 
 
-def _beyond(highest: int, default: int) -> int:
+def _beyond(default: int) -> int:
     """Return the answer to calls above all that a profile names: ENOSYS, if it would refuse them.
 
     They are newer than the profile, and a C library that gets EPERM does not try the older call (runc's
     libcontainer/seccomp/patchbpf tells the story).
     """
-    if not highest or default & _ACTION_MASK in _PERMISSIVE:
+    if default & _ACTION_MASK in _PERMISSIVE:
         return default
     return _ERRNO | _ENOSYS
 
