@@ -9,9 +9,13 @@ import errno
 import os
 from collections.abc import Mapping
 
+from proa.errors import Unsupported
+
 # Attributes that a layer may neither bring nor take along: overlayfs would take its own as orders about the
 # layers below (whiteouts, redirects to any path), and SELinux labels are the host's policy.
 _FORBIDDEN = ("trusted.overlay.", "user.overlay.", "security.selinux")
+# Written by overlayfs with redirect_dir=on or metacopy=on: content is elsewhere, under another name.
+_ELSEWHERE = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
 
 
 def set_all(target: int | bytes, attributes: Mapping[str, bytes]) -> list[str]:
@@ -38,7 +42,10 @@ def set_all(target: int | bytes, attributes: Mapping[str, bytes]) -> list[str]:
 
 
 def get_all(target: int | str | bytes) -> dict[str, bytes]:
-    """Return the attributes that travel in layers, sorted by name; {} where the file system has none."""
+    """Return the attributes that travel in layers, sorted by name; {} where the file system has none.
+
+    Raises `Unsupported` for what overlayfs wrote with redirect_dir or metacopy switched on.
+    """
     follow = isinstance(target, int)
     try:
         names = os.listxattr(target, follow_symlinks=follow)
@@ -50,6 +57,8 @@ def get_all(target: int | str | bytes) -> dict[str, bytes]:
         return {}
     found = {}
     for name in sorted(names):
+        if name in _ELSEWHERE:
+            raise Unsupported(f"layers written with overlayfs's {name.rpartition('.')[2]} are not supported")
         if not name.startswith(_FORBIDDEN):
             try:
                 found[name] = os.getxattr(target, name, follow_symlinks=follow)

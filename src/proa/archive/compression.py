@@ -84,9 +84,7 @@ _NEW: dict[str, Callable[[], _Stepwise]] = {
 }
 
 
-def _members(
-    name: str, new: Callable[[], _Stepwise], start: bytes, source: Iterator[bytes]
-) -> Iterator[bytes]:
+def _members(name: str, new: Callable[[], _Stepwise], start: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress a stream of one or many members, one after the other (RFC 1952, 2.2)."""
     data = start
     while data:

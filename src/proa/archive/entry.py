@@ -128,8 +128,8 @@ def parse_header(
 
     Raises `InvalidArgument` for a bad checksum, malformed or negative numbers and NUL bytes in names.
     """
-    (name, mode, uid, gid, size, mtime, checksum, kind, link, magic, _, _, major, minor, prefix) = (
-        _HEADER.unpack(block)
+    (name, mode, uid, gid, size, mtime, checksum, kind, link, magic, _, _, major, minor, prefix) = _HEADER.unpack(
+        block
     )
     if not _checksum_fits(block, checksum):
         raise invalid("bad header checksum")

@@ -13,8 +13,6 @@ OPAQUE_NAME = b".wh..wh..opq"
 AUFS_PREFIX = b".wh..wh."
 
 OPAQUE_ATTRIBUTE = "trusted.overlay.opaque"
-REDIRECT_ATTRIBUTE = "trusted.overlay.redirect"
-METACOPY_ATTRIBUTE = "trusted.overlay.metacopy"
 
 
 def is_whiteout(status: os.stat_result) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from proa.linux.openat import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 
@@ -52,8 +54,8 @@ def remove_tree(dirfd: int, name: str | bytes, pace: Callable[[], None] | None =
 def _empty(directory: int, pace: Callable[[], None] | None) -> list[bytes]:
     """Remove what is no directory; return the names of the directories."""
     left: list[bytes] = []
-    with os.scandir(directory) as entries:
-        found = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
+    with os.scandir(directory) as listing:
+        found = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in listing]
     for name, is_directory in found:
         try:
             if is_directory:
@@ -74,35 +76,49 @@ def tree_size(directory: int) -> int:
     """
     total = 0
     seen: set[tuple[int, int]] = set()
-    paths = [b"."]
+    paths = [b""]
     while paths:
         path = paths.pop()
-        for name, status in _statuses(directory, path):
-            if stat.S_ISDIR(status.st_mode):
-                paths.append(path + b"/" + name)
-            elif status.st_nlink > 1:
-                key = (status.st_dev, status.st_ino)
-                if key not in seen:
-                    seen.add(key)
+        with opened(directory, path) as descriptor:
+            for name, status in entries(descriptor):
+                if stat.S_ISDIR(status.st_mode):
+                    paths.append(path + b"/" + name if path else name)
+                elif status.st_nlink > 1:
+                    key = (status.st_dev, status.st_ino)
+                    if key not in seen:
+                        seen.add(key)
+                        total += status.st_size
+                else:
                     total += status.st_size
-            else:
-                total += status.st_size
     return total
 
 
-def _statuses(root: int, path: bytes) -> list[tuple[bytes, os.stat_result]]:
+@contextmanager
+def opened(root: int, path: bytes) -> Iterator[int | None]:
+    """Open the directory `path` below `root`, no component of which may be a link: a running container may
+    put one there at any moment. None when the directory is gone or no longer one."""
     try:
-        descriptor = openat2(root, path, _OPEN, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
-    except (FileNotFoundError, NotADirectoryError):
-        return []  # a running container removed or replaced it meanwhile
-    result = []
+        descriptor = openat2(root, path or b".", _OPEN, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        yield None
+        return
     try:
-        with os.scandir(descriptor) as entries:
-            for entry in entries:
-                try:
-                    result.append((os.fsencode(entry.name), entry.stat(follow_symlinks=False)))
-                except FileNotFoundError:
-                    continue
+        yield descriptor
     finally:
         os.close(descriptor)
-    return result
+
+
+def entries(directory: int | None) -> list[tuple[bytes, os.stat_result]]:
+    """Return names and statuses in a directory; what vanishes meanwhile is left out, as is all for None."""
+    found: list[tuple[bytes, os.stat_result]] = []
+    if directory is None:
+        return found
+    with os.scandir(directory) as listing:
+        for entry in listing:
+            try:
+                found.append((os.fsencode(entry.name), entry.stat(follow_symlinks=False)))
+            except FileNotFoundError:
+                continue
+    return found
