@@ -1,0 +1,86 @@
+"""All commands: name -> module in `proa.cli.commands`. A second name of one module is an alias of the first."""
+
+from __future__ import annotations
+
+# What `proa NAME` runs.
+TOP = {
+    "run": "run", "exec": "exec", "ps": "ps", "pull": "pull", "images": "images", "version": "version",
+    "info": "info", "attach": "attach", "commit": "commit", "create": "create", "diff": "diff",
+    "events": "events", "history": "history", "import": "import_", "inspect": "inspect", "kill": "kill",
+    "logs": "logs", "pause": "pause", "port": "port", "rename": "rename", "restart": "restart", "rm": "rm",
+    "rmi": "rmi", "start": "start", "stop": "stop", "tag": "tag", "top": "top", "unpause": "unpause",
+    "wait": "wait",
+}  # fmt: skip
+
+# What `proa GROUP NAME` runs.
+GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "container": ("Manage containers", {
+        "attach": "attach", "commit": "commit", "create": "create", "diff": "diff", "exec": "exec",
+        "inspect": "inspect_container", "kill": "kill", "logs": "logs", "ls": "ps", "list": "ps", "ps": "ps",
+        "pause": "pause", "port": "port", "rename": "rename",
+        "restart": "restart", "rm": "rm", "remove": "rm", "run": "run", "start": "start", "stop": "stop",
+        "top": "top", "unpause": "unpause", "wait": "wait",
+    }),
+    "image": ("Manage images", {
+        "history": "history", "import": "import_", "inspect": "inspect_image", "ls": "images",
+        "list": "images", "pull": "pull", "rm": "rmi", "remove": "rmi",
+        "tag": "tag",
+    }),
+    "network": ("Manage networks", {
+        "inspect": "inspect_network", "ls": "network_ls", "list": "network_ls",
+    }),
+    "system": ("Manage Proa", {
+        "dial-stdio": "dial_stdio", "events": "events", "info": "info",
+    }),
+    "volume": ("Manage volumes", {
+        "create": "volume_create", "inspect": "inspect_volume", "ls": "volume_ls", "list": "volume_ls",
+        "rm": "volume_rm", "remove": "volume_rm",
+    }),
+}  # fmt: skip
+
+# Commands that programs call, not people: `--help` is silent about them.
+HIDDEN = ("dial_stdio",)
+
+COMMON = ("run", "exec", "ps", "pull", "images", "version", "info")
+
+# One line for each module.
+SUMMARIES = {
+    "attach": "Connect the terminal or the standard streams to a running container",
+    "commit": "Make an image of what has changed in a container",
+    "create": "Make a container without starting it",
+    "dial_stdio": "Connect standard input and output to the engine's socket",
+    "diff": "Show which files a container has added, changed and deleted",
+    "events": "Follow what happens in the engine",
+    "exec": "Run another program in a running container",
+    "history": "Show how an image was made, layer by layer",
+    "images": "List images",
+    "import_": "Make an image of a tar archive with a root filesystem",
+    "info": "Show the engine's configuration and the machine it runs on",
+    "inspect": "Show all that is known about containers, images, volumes and networks",
+    "inspect_container": "Show all that is known about containers",
+    "inspect_image": "Show all that is known about images",
+    "inspect_network": "Show all that is known about networks",
+    "inspect_volume": "Show all that is known about volumes",
+    "kill": "Send a signal to containers, SIGKILL unless told",
+    "logs": "Show what a container has written",
+    "network_ls": "List networks",
+    "pause": "Freeze all processes of containers",
+    "port": "Show the published ports of a container",
+    "ps": "List containers",
+    "pull": "Fetch an image from a registry",
+    "rename": "Give a container another name",
+    "restart": "Stop containers and start them again",
+    "rm": "Remove containers",
+    "rmi": "Remove images, or names of images",
+    "run": "Make a container of an image and run it",
+    "start": "Start containers that do not run",
+    "stop": "Ask containers to end, and end them after a while",
+    "tag": "Give an image another name",
+    "top": "Show the processes of a container",
+    "unpause": "Let frozen processes of containers run on",
+    "version": "Show the versions of the client and the engine",
+    "volume_create": "Make a volume",
+    "volume_ls": "List volumes",
+    "volume_rm": "Remove volumes",
+    "wait": "Wait until containers end and show their exit codes",
+}

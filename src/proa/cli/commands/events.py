@@ -1,0 +1,54 @@
+"""`proa events`: what happens in the engine, as it happens."""
+
+from __future__ import annotations
+
+from proa.cli.command import Command
+from proa.cli.options.filters import FLAG, parameter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from proa.cli.command import Invocation
+
+_FLAGS = (
+    FLAG,
+    ("format", "", "string", "How to show them ('json' or a Go template)"),
+    ("since", "", "string", "Begin with events since a time or for a while"),
+    ("until", "", "string", "End at a time or in a while"),
+)
+
+
+def _run(invocation: Invocation) -> None:
+    from proa.cli.formatting.moments import query_moment
+
+    parameters = parameter(invocation["filter"])
+    for flag in ("since", "until"):
+        if invocation[flag]:
+            parameters[flag] = query_moment(invocation[flag], flag)
+    show = _renderer(invocation["format"])
+    for event in invocation.client.stream("GET", "/events", parameters):
+        invocation.print(show(event))
+        invocation.flush()
+
+
+def _renderer(form: str) -> Callable[[Any], str]:
+    if not form:
+        return _line
+    from proa.cli.formatting.template import Template
+
+    return Template("{{json .}}" if form == "json" else form).render
+
+
+def _line(event: dict[str, Any]) -> str:
+    """Return "2026-01-02T03:04:05.000000006Z container start 1234 (image=x, name=y)"."""
+    from proa.times import format_fixed
+
+    actor = event["Actor"]
+    attributes = ", ".join(f"{name}={value}" for name, value in sorted((actor.get("Attributes") or {}).items()))
+    text = f"{format_fixed(event['timeNano'])} {event['Type']} {event['Action']} {actor['ID']}"
+    return f"{text} ({attributes})" if attributes else text
+
+
+COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

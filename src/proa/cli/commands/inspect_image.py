@@ -1,0 +1,17 @@
+"""`proa image inspect`."""
+
+from __future__ import annotations
+
+from proa.cli.command import ANY, Command
+from proa.cli.inspection import FORMAT_FLAG, image, inspect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from proa.cli.command import Invocation
+
+
+def _run(invocation: Invocation) -> int:
+    return inspect(invocation, image, invocation["format"])
+
+
+COMMAND = Command(_run, "[OPTIONS] IMAGE [IMAGE...]", flags=(FORMAT_FLAG,), least=1, most=ANY)

@@ -1,0 +1,152 @@
+"""`proa ps`: containers, as a table or by a template."""
+
+from __future__ import annotations
+
+from proa.cli.command import Command
+from proa.cli.formatting.listing import Listing
+from proa.cli.formatting.moments import ago, local
+from proa.cli.formatting.tables import ellipsis
+from proa.cli.formatting.units import image_size
+from proa.cli.options.filters import FLAG, parameter
+from proa.ids import SHORT_LENGTH
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from proa.cli.command import Invocation
+
+_FLAGS = (
+    ("all", "a", "", "Show all containers, not only those that run"),
+    FLAG,
+    ("format", "", "string", "How to show them ('table', 'table TEMPLATE', 'json' or a Go template)"),
+    ("last", "n", "int", "Show the last n containers made, in any state", "", -1),
+    ("latest", "l", "", "Show the last container made, in any state"),
+    ("no-trunc", "", "", "Do not cut anything off"),
+    ("quiet", "q", "", "Show IDs only"),
+    ("size", "s", "", "Show sizes"),
+)
+_COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+_COMMAND_LENGTH = 20
+_MOUNT_LENGTH = 15
+
+
+def _listing(truncate: bool) -> Listing:
+    def command(container: Any) -> str:
+        text = container["Command"]
+        escaped = (ellipsis(text, _COMMAND_LENGTH) if truncate else text).replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + escaped.replace("\n", "\\n").replace("\t", "\\t") + '"'
+
+    return Listing(
+        "*formatter.ContainerContext",
+        {
+            "ID": ("CONTAINER ID", lambda one: one["Id"][:SHORT_LENGTH] if truncate else one["Id"]),
+            "Names": ("NAMES", lambda one: _names(one, truncate)),
+            "Image": ("IMAGE", lambda one: _image(one, truncate)),
+            "Command": ("COMMAND", command),
+            "CreatedAt": ("CREATED AT", lambda one: local(one["Created"])),
+            "RunningFor": ("CREATED", lambda one: ago(one["Created"])),
+            "Ports": ("PORTS", lambda one: ports(one.get("Ports") or [])),
+            "State": ("STATE", lambda one: one["State"]),
+            "Status": ("STATUS", lambda one: one["Status"]),
+            "Size": ("SIZE", _size),
+            "Labels": ("LABELS", lambda one: _pairs(one.get("Labels"))),
+            "Label": ("", lambda one, name: (one.get("Labels") or {}).get(name, "")),
+            "Mounts": ("MOUNTS", lambda one: _mounts(one, truncate)),
+            "LocalVolumes": ("LOCAL VOLUMES", lambda one: str(_local_volumes(one))),
+            "Networks": ("NETWORKS", lambda one: ",".join(sorted(_networks(one)))),
+            "Platform": ("PLATFORM", lambda one: None),
+        },
+        _COLUMNS,
+    )
+
+
+def _names(container: Any, truncate: bool) -> str:
+    names = [name.removeprefix("/") for name in container.get("Names") or []]
+    if truncate:
+        names = [name for name in names if "/" not in name] or names  # the others are names by links
+    return ",".join(names)
+
+
+def _image(container: Any, truncate: bool) -> str:
+    """The name that was asked for; the short identifier when that name is another image's now."""
+    name = container["Image"]
+    if not name:
+        return "<no image>"
+    if truncate and name in (container["ImageID"], container["ImageID"].rpartition(":")[2]):
+        return str(name.rpartition(":")[2][:SHORT_LENGTH])
+    return str(name.partition("@")[0] if truncate else name)
+
+
+def _size(container: Any) -> str:
+    own, whole = container.get("SizeRw", 0), container.get("SizeRootFs", 0)
+    return image_size(own) + (f" (virtual {image_size(whole)})" if whole else "")
+
+
+def _pairs(labels: dict[str, str] | None) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))
+
+
+def _mounts(container: Any, truncate: bool) -> str:
+    names = [mount.get("Name") or mount.get("Source", "") for mount in container.get("Mounts") or []]
+    return ",".join(ellipsis(name, _MOUNT_LENGTH) if truncate else name for name in names)
+
+
+def _local_volumes(container: Any) -> int:
+    return sum(mount.get("Driver") == "local" for mount in container.get("Mounts") or [])
+
+
+def _networks(container: Any) -> dict[str, Any]:
+    return dict((container.get("NetworkSettings") or {}).get("Networks") or {})
+
+
+def ports(entries: list[Any]) -> str:
+    """Return "0.0.0.0:8080-8081->80-81/tcp, 443/tcp": neighbouring ports with one address are joined."""
+    groups: list[list[Any]] = []  # address, protocol, first and last of private and public
+    key = ("Type", "IP", "PrivatePort", "PublicPort")
+    for entry in sorted(entries, key=lambda one: tuple(str(one.get(name, "")).rjust(5) for name in key)):
+        private, public = entry["PrivatePort"], entry.get("PublicPort", 0)
+        address, protocol = entry.get("IP", ""), entry.get("Type", "tcp")
+        last = groups[-1] if groups else None
+        if last and last[:2] == [address, protocol] and last[3] + 1 == private and _follows(last[5], public):
+            last[3], last[5] = private, public
+            continue
+        groups.append([address, protocol, private, private, public, public])
+    return ", ".join(_port_group(*group) for group in groups)
+
+
+def _follows(last: int, public: int) -> bool:
+    """Return whether a public port comes next, or neither port has one."""
+    return last + 1 == public if public and last else not public and not last
+
+
+def _port_group(address: str, protocol: str, first: int, last: int, public_first: int, public_last: int) -> str:
+    private = f"{first}/{protocol}" if first == last else f"{first}-{last}/{protocol}"
+    if not public_first:
+        return private
+    public = str(public_first) if public_first == public_last else f"{public_first}-{public_last}"
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{public}->{private}"
+
+
+def _run(invocation: Invocation) -> None:
+    parameters = parameter(invocation["filter"])
+    last = 1 if invocation["latest"] and invocation["last"] == -1 else invocation["last"]
+    form = invocation["format"]
+    if invocation["all"]:
+        parameters["all"] = "1"
+    if last != -1:
+        parameters["limit"] = str(last)
+    if invocation["size"] or ".Size" in form or "json ." in form:
+        parameters["size"] = "1"
+    containers = invocation.client.get("/containers/json", **parameters)
+    if invocation["quiet"] and not invocation["format"]:
+        invocation.print(
+            *(one["Id"] if invocation["no-trunc"] else one["Id"][:SHORT_LENGTH] for one in containers)
+        )
+        return
+    columns = (*_COLUMNS, "Size") if invocation["size"] else _COLUMNS
+    invocation.print(*_listing(not invocation["no-trunc"]).lines(containers, form, columns))
+
+
+COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

@@ -1,0 +1,67 @@
+"""`proa volume ls`."""
+
+from __future__ import annotations
+
+from proa.cli.command import Command
+from proa.cli.formatting.listing import Listing
+from proa.cli.options.filters import FLAG, parameter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from proa.cli.command import Invocation
+
+_FLAGS = (
+    FLAG,
+    ("format", "", "string", "How to show them ('table', 'table TEMPLATE', 'json' or a Go template)"),
+    ("quiet", "q", "", "Show names only"),
+)
+_NOT_KNOWN = "N/A"
+
+
+def _labels(volume: Any) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted((volume.get("Labels") or {}).items()))
+
+
+def _usage(field: str) -> Any:
+    def show(volume: Any) -> str:
+        value = (volume.get("UsageData") or {}).get(field, -1)
+        if value < 0:
+            return _NOT_KNOWN
+        from proa.cli.formatting.units import bytes_size
+
+        return bytes_size(value) if field == "Size" else str(value)
+
+    return show
+
+
+_LISTING = Listing(
+    "*formatter.volumeContext",
+    {
+        "Driver": ("DRIVER", lambda volume: volume["Driver"]),
+        "Name": ("VOLUME NAME", lambda volume: volume["Name"]),
+        "Scope": ("SCOPE", lambda volume: volume["Scope"]),
+        "Mountpoint": ("MOUNTPOINT", lambda volume: volume["Mountpoint"]),
+        "Labels": ("LABELS", _labels),
+        "Label": ("", lambda volume, name: (volume.get("Labels") or {}).get(name, "")),
+        "Links": ("LINKS", _usage("RefCount")),
+        "Size": ("SIZE", _usage("Size")),
+        "Status": ("STATUS", lambda volume: _NOT_KNOWN),
+        "Availability": ("AVAILABILITY", lambda volume: _NOT_KNOWN),
+        "Group": ("GROUP", lambda volume: _NOT_KNOWN),
+    },
+    ("Driver", "Name"),
+)
+
+
+def _run(invocation: Invocation) -> None:
+    volumes = invocation.client.get("/volumes", **parameter(invocation["filter"]))["Volumes"] or []
+    volumes.sort(key=lambda volume: volume["Name"])
+    if invocation["quiet"] and not invocation["format"]:
+        invocation.print(*(volume["Name"] for volume in volumes))
+        return
+    invocation.print(*_LISTING.lines(volumes, invocation["format"]))
+
+
+COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

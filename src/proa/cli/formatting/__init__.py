@@ -1,0 +1,1 @@
+"""What users read: Go templates for `--format`, tables, sizes, ages, progress."""

@@ -1,0 +1,67 @@
+"""A listing in docker's forms: the usual table, `--format json`, `table TEMPLATE` or `TEMPLATE`, `--quiet`.
+
+A kind of listing is a `Listing`: its fields (name -> heading and how the text is made of one object of the
+engine's answer) and its usual columns. Templates are imported only when one is used.
+"""
+
+from __future__ import annotations
+
+from proa.cli.formatting.tables import align
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    Field = tuple[str, Callable[..., Any]]
+
+
+class Listing:
+    """What can be shown of objects of one kind."""
+
+    def __init__(self, type_name: str, fields: dict[str, Field], columns: Sequence[str]) -> None:
+        """`type_name` stands in the messages about templates that name unknown fields."""
+        self.type_name = type_name
+        self.fields = fields
+        self.columns = columns
+
+    def lines(self, objects: Iterable[Any], form: str = "", columns: Sequence[str] = ()) -> list[str]:
+        """Return the lines to print. Raises `TemplateError` (as `InvalidArgument`) for a wrong template."""
+        if form in ("", "table"):
+            return self._table(objects, columns or self.columns)
+        return self._templated(objects, form)
+
+    def _table(self, objects: Iterable[Any], columns: Sequence[str]) -> list[str]:
+        rows = [[self.fields[name][0] for name in columns]]
+        rows += [[str(self.fields[name][1](one)) for name in columns] for one in objects]
+        return align(rows)
+
+    def _templated(self, objects: Iterable[Any], form: str) -> list[str]:
+        from proa.cli.formatting.template import Template
+        from proa.cli.formatting.template_syntax import TemplateError
+        from proa.cli.formatting.template_values import Fields
+
+        table = form.startswith("table ")
+        text = form.removeprefix("table ").strip() if table else form
+        text = "{{json .}}" if text == "json" else text.replace("\\t", "\t").replace("\\n", "\n")
+        try:
+            template = Template(text)
+        except TemplateError as error:
+            raise TemplateError(f"failed to parse template: {error.message}") from None
+        makers = {name: maker for name, (_, maker) in self.fields.items()}
+        try:
+            lines = [template.render(Fields(self.type_name, makers, one)) for one in objects]
+            if not table:
+                return lines
+            headings = {name: _heading(name, heading) for name, (heading, _) in self.fields.items()}
+            header = template.render(Fields(self.type_name, headings, None))
+        except TemplateError as error:
+            raise TemplateError(f"failed to execute template: {error.message}") from None
+        return align([line.split("\t") for line in [header, *lines]])
+
+
+def _heading(name: str, heading: str) -> Callable[..., str]:
+    """The heading of a field; a label's is its own name, "com.example.some_thing" -> "some thing"."""
+    if name == "Label":
+        return lambda _source, label: label.rpartition(".")[2].replace("-", " ").replace("_", " ")
+    return lambda _source: heading

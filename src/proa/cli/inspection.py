@@ -1,0 +1,82 @@
+"""`inspect` of all kinds: what the engine answers, as one JSON list or through a template for each object."""
+
+from __future__ import annotations
+
+import json
+
+from proa.cli.errors import Failure
+from proa.client.http import quote
+from proa.errors import ProaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from proa.cli.command import Invocation
+    from proa.client.client import Client
+
+    Getter = Callable[[Client, str, dict[str, str]], Any]
+
+FORMAT_FLAG = ("format", "f", "string", "How to show it ('json' or a Go template)")
+SIZE_FLAG = ("size", "s", "", "Show sizes of containers")
+_PARSE_FAILED = 64
+
+
+def container(client: Client, name: str, parameters: dict[str, str]) -> Any:
+    return client.get(f"/containers/{quote(name)}/json", **parameters)
+
+
+def image(client: Client, name: str, _parameters: dict[str, str]) -> Any:
+    return client.get(f"/images/{quote(name)}/json")
+
+
+def volume(client: Client, name: str, _parameters: dict[str, str]) -> Any:
+    return client.get(f"/volumes/{quote(name)}")
+
+
+def network(client: Client, name: str, _parameters: dict[str, str]) -> Any:
+    return client.get(f"/networks/{quote(name)}")
+
+
+def inspect(invocation: Invocation, get: Getter, form: str, parameters: dict[str, str] | None = None) -> int:
+    """Print what `get` finds for each argument; returns the exit code, 1 when something is missing."""
+    show = _renderer(form)
+    found, errors = [], []
+    for name in invocation.arguments:
+        try:
+            found.append(get(invocation.client, name, parameters or {}))
+        except ProaError as error:
+            errors.append(str(error))
+    try:
+        _print(invocation, found, show, compact=form == "json")
+    finally:
+        for text in errors:
+            invocation.warn(text)
+    return int(bool(errors))
+
+
+def _renderer(form: str) -> Callable[[Any], str] | None:
+    """Return what makes a line of an object, None for a list of all as JSON."""
+    if form in ("", "json"):
+        return None
+    from proa.cli.formatting.template import Template
+    from proa.cli.formatting.template_syntax import TemplateError
+
+    try:
+        return Template(form).render
+    except TemplateError as error:
+        raise Failure(f"template parsing error: {error.message}", _PARSE_FAILED) from None
+
+
+def _print(invocation: Invocation, found: list[Any], show: Callable[[Any], str] | None, compact: bool) -> None:
+    if show is None:
+        layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 4}
+        invocation.print(json.dumps(found, ensure_ascii=False, **layout))
+        return
+    for value in found:
+        try:
+            invocation.print(show(value))
+        except ProaError as error:
+            invocation.print("")
+            raise Failure(f"template parsing error: {error}") from None

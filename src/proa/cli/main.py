@@ -1,0 +1,137 @@
+"""`proa`: global flags, then the command that `catalogue.py` names.
+
+Next on the way of `run`: `commands/run.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from proa.cli.catalogue import GROUPS, TOP
+from proa.cli.errors import INTERRUPTED, Failure, UsageError
+from proa.cli.flags import FlagError, HelpRequested, parse
+from proa.client.signals import default_pipe
+from proa.errors import ProaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proa.cli.command import Command
+    from proa.cli.flags import Options
+
+GLOBAL_FLAGS = (
+    ("config", "", "string", "Directory of the client's configuration files"),
+    ("context", "c", "string", "Name of the context that says which engine to talk to"),
+    ("debug", "D", "", "Show where in the program an error comes from"),
+    ("host", "H", "list", "Socket of the engine to talk to"),
+    ("log-level", "l", "string", "Level of the client's own messages"),
+    ("tls", "", "", "Use TLS; implied by --tlsverify"),
+    ("tlscacert", "", "string", "Certificates of the authorities to trust"),
+    ("tlscert", "", "string", "Client certificate"),
+    ("tlskey", "", "string", "Key of the client certificate"),
+    ("tlsverify", "", "", "Use TLS and check who answers"),
+    ("version", "v", "", "Print the version and quit"),
+)
+USAGE = "Usage:  proa [OPTIONS] COMMAND [ARG...]"
+
+
+def main() -> None:
+    """Run the command line of this process and end it, without the time that tearing Python down takes."""
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        status = status or 1
+    os._exit(status)
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line; returns its exit code. Every error becomes one message on standard error."""
+    default_pipe()
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+    debug = False
+    try:
+        try:
+            options, rest = parse(GLOBAL_FLAGS, words, interspersed=False)
+        except FlagError as error:
+            raise UsageError(str(error), USAGE, "proa") from None
+        debug = options["debug"]
+        return _dispatch(options, rest)
+    except HelpRequested:
+        from proa.cli.help import general
+
+        sys.stdout.write(general())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except ProaError as error:
+        return _report(error, debug)
+
+
+def _report(error: ProaError, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    text = str(error)
+    sys.stdout.flush()
+    if text:
+        sys.stderr.write(text + ("\n" + error.hint if error.hint else "") + "\n")
+    return error.status if isinstance(error, Failure) else 1
+
+
+def _dispatch(options: Options, words: list[str]) -> int:
+    if options["version"]:
+        from proa import __version__
+
+        sys.stdout.write(f"Proa version {__version__}\n")
+        return 0
+    if not words:
+        raise HelpRequested
+    name, rest = words[0], words[1:]
+    if name == "help":
+        words = [*rest, "--help"]
+        name, rest = words[0], words[1:]
+        if name == "--help":
+            raise HelpRequested
+    if name in GROUPS:
+        return _dispatch_group(name, rest, options)
+    if name not in TOP:
+        raise Failure(f"proa: unknown command: proa {name}\n\nRun 'proa --help' for more information")
+    return _invoke(f"proa {name}", TOP[name], rest, options)
+
+
+def _dispatch_group(group: str, words: list[str], options: Options) -> int:
+    commands = GROUPS[group][1]
+    if not words or words[0] in ("--help", "-h"):
+        from proa.cli.help import of_group
+
+        (sys.stdout if words else sys.stderr).write(of_group(group))
+        return 0
+    name, rest = words[0], words[1:]
+    whole = f"proa {group}"
+    if name[:1] == "-":
+        raise UsageError(f"unknown flag: {name.partition('=')[0]}", f"Usage:  {whole} COMMAND", whole)
+    if name not in commands:
+        raise Failure(
+            f"proa: unknown command: {whole} {name}\n\nUsage:  {whole}\n\n"
+            f"Run '{whole} --help' for more information"
+        )
+    module = commands[name]
+    canonical = next(word for word, target in commands.items() if target == module)
+    return _invoke(f"{whole} {canonical}", module, rest, options)
+
+
+def _invoke(name: str, module: str, words: list[str], options: Options) -> int:
+    command: Command = __import__(f"proa.cli.commands.{module}", fromlist=("COMMAND",)).COMMAND
+    try:
+        return command.invoke(name, words, options)
+    except HelpRequested:
+        from proa.cli.help import of_command
+
+        sys.stdout.write(of_command(name, module, command))
+        return 0

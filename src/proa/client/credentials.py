@@ -1,0 +1,109 @@
+"""Credentials that `docker login` left (config.json's auths, credHelpers, credsStore), for X-Registry-Auth."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+
+from proa.client.contexts import config_directory
+from proa.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+HUB = "https://index.docker.io/v1/"  # the hub's key in config.json, an API that is long gone
+_HELPER_TIMEOUT = 60  # seconds; helpers may ask the user something
+_TOKEN_USER = "<token>"  # a helper's word for "the secret is an identity token"
+_NOT_FOUND = "credentials not found in native keychain"
+
+
+def registry_auth(domain: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the X-Registry-Auth header for a registry ("docker.io", "ghcr.io"), "" when nothing is known.
+
+    Raises `InvalidArgument` for a configuration that cannot be read or a helper that fails.
+    """
+    found = lookup(HUB if domain in ("docker.io", "index.docker.io") else domain, environment)
+    return encode(found) if found else ""
+
+
+def encode(auth: Mapping[str, str]) -> str:
+    """Return the base64url JSON form (AuthConfig of the Docker Engine API)."""
+    return base64.urlsafe_b64encode(json.dumps(auth).encode()).decode()
+
+
+def lookup(server: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the AuthConfig of `server`, {} when nothing is known."""
+    config = load(environment)
+    helpers = config.get("credHelpers") or {}
+    helper = helpers.get(_hostname(server)) or helpers.get(server) or config.get("credsStore")
+    if helper:
+        return _ask_helper(str(helper), server, environment)
+    auths: dict[str, Any] = config.get("auths") or {}
+    entry = auths.get(server) or next((auths[key] for key in auths if _hostname(key) == _hostname(server)), None)
+    return _from_entry(entry, server) if entry else {}
+
+
+def load(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return config.json, or what DOCKER_AUTH_CONFIG holds in its place."""
+    path = f"{config_directory(environment)}/config.json"
+    text = environment.get("DOCKER_AUTH_CONFIG", "")
+    try:
+        if not text:
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123 (pathlib costs 8 ms)
+                text = file.read()
+        config = json.loads(text or "{}")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidArgument(f"loading config file: {path}: {error}") from None
+    if not isinstance(config, dict):
+        raise InvalidArgument(f"loading config file: {path}: not a JSON object")
+    return config
+
+
+def _from_entry(entry: dict[str, Any], server: str) -> dict[str, str]:
+    auth = {
+        "username": str(entry.get("username", "")),
+        "password": str(entry.get("password", "")),
+        "serveraddress": server,
+    }
+    if entry.get("auth"):
+        try:
+            plain = base64.b64decode(str(entry["auth"])).decode().rstrip("\0")
+        except ValueError as error:
+            raise InvalidArgument(f"invalid auth of {server} in config.json: {error}") from None
+        auth["username"], _, auth["password"] = plain.partition(":")
+    for name in ("identitytoken", "registrytoken"):
+        if entry.get(name):
+            auth[name] = str(entry[name])
+    return auth if auth["username"] or len(auth) > 3 else {}
+
+
+def _ask_helper(helper: str, server: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Run `docker-credential-HELPER get` (docker-credential-helpers' protocol): server in, JSON out."""
+    program = f"docker-credential-{helper}"
+    try:
+        done = subprocess.run(
+            [program, "get"], input=server, capture_output=True, text=True, timeout=_HELPER_TIMEOUT,
+            env=dict(environment), check=False,
+        )  # fmt: skip
+        output = done.stdout.strip()
+        if done.returncode:
+            if _NOT_FOUND in output:
+                return {}
+            raise InvalidArgument(f"error getting credentials - err: {program}: {output or done.stderr.strip()}")
+        answer = json.loads(output)
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        raise InvalidArgument(f"error getting credentials - err: {program}: {error}") from None
+    if answer["Username"] == _TOKEN_USER:
+        return {"identitytoken": str(answer["Secret"]), "serveraddress": server}
+    return {"username": str(answer["Username"]), "password": str(answer["Secret"]), "serveraddress": server}
+
+
+def _hostname(server: str) -> str:
+    """Return the registry's host of a key of `auths`, which may be a URL."""
+    return server.removeprefix("https://").removeprefix("http://").partition("/")[0]

@@ -1,0 +1,99 @@
+"""Starting the engine on demand: a command that finds no local socket starts `proad` and waits for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+
+from proa.client.errors import CannotConnect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from proa.client.address import Address
+
+DEADLINE = 10.0  # seconds
+_PAUSE = 0.01
+_LOG_TAIL = 400  # characters of the engine's log that an error quotes
+
+
+def start(address: Address) -> None:
+    """Start `proad` unless another command does so right now; return when its socket takes connections.
+
+    Raises `CannotConnect` with what the engine said when it does not come up in `DEADLINE` seconds.
+    """
+    directory = os.path.dirname(address.path)
+    try:
+        os.makedirs(directory, 0o711, exist_ok=True)
+        lock = os.open(f"{directory}/start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _failure(address, f"{directory}: {os.strerror(error.errno or 0).lower()}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _answers(address):
+            _wait(address, *_spawn(directory))
+    finally:
+        os.close(lock)
+
+
+def _spawn(directory: str) -> tuple[int, str]:
+    """Start proad in a session of its own; return its process id and the path of its log."""
+    program = _program()
+    log = f"{directory}/proad.log"
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    child = os.fork()
+    if not child:
+        try:
+            os.setsid()
+            os.chdir("/")
+            os.dup2(nothing, 0)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.execv(program[0], program)
+        except OSError as error:
+            os.write(output, f"{program[0]}: {error.strerror}\n".encode())
+        finally:
+            os._exit(127)
+    os.close(output)
+    os.close(nothing)
+    return child, log
+
+
+def _program() -> list[str]:
+    """Return the command of the engine that was installed together with this command line."""
+    beside = os.path.dirname(os.path.realpath(sys.argv[0]))
+    for directory in [beside, *os.environ.get("PATH", os.defpath).split(":")]:
+        path = f"{directory}/proad"
+        if os.access(path, os.X_OK):
+            return [path]
+    return [sys.executable, "-m", "proa.engine_main"]
+
+
+def _wait(address: Address, child: int, log: str) -> None:
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        if _answers(address):
+            return
+        if os.waitpid(child, os.WNOHANG)[0]:
+            raise _failure(address, _tail(log))
+        time.sleep(_PAUSE)
+    raise _failure(address, f"it does not answer after {DEADLINE:.0f} seconds; see {log}")
+
+
+def _answers(address: Address) -> bool:
+    try:
+        address.connect().close()
+    except CannotConnect:
+        return False
+    return True
+
+
+def _tail(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 (pathlib costs 8 ms)
+        return file.read()[-_LOG_TAIL:].strip() or f"it ended without a word; see {path}"
+
+
+def _failure(address: Address, reason: str) -> CannotConnect:
+    return CannotConnect(f"cannot start the Proa engine for {address.url}: {reason}")
