@@ -34,6 +34,8 @@ def private_network(test: Callable[P, R]) -> Callable[P, R]:
         def body() -> R:
             unshare(CLONE_NEWNET)
             rtnetlink.loopback_up()
+            # A new namespace copies this setting of the machine's.
+            _write("/proc/sys/net/ipv4/ip_forward", b"0")
             return test(*arguments, **options)
 
         try:
@@ -44,6 +46,14 @@ def private_network(test: Callable[P, R]) -> Callable[P, R]:
                 os.close(_opened.pop())
 
     return run
+
+
+def _write(path: str, value: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value)
+    finally:
+        os.close(descriptor)
 
 
 def inside(namespace: int, work: Callable[[], R]) -> R:

@@ -32,8 +32,12 @@ class TidyBridge(DefaultBridge):
 
     def request(self, mac_address: str = "") -> Future[Endpoint]:
         future = super().request(mac_address)
-        future.add_done_callback(lambda done: done.exception() or self.given.append(done.result()))
+        future.add_done_callback(self._note)
         return future
+
+    def _note(self, done: Future[Endpoint]) -> None:
+        if done.exception() is None:
+            self.given.append(done.result())
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -177,3 +178,22 @@ def test_networks_come_and_go_as_elements(make_bridge: MakeBridge) -> None:
         assert firewall.exists()
     finally:
         firewall.close()
+
+
+@private_network
+def test_the_advice_against_a_drop_policy_helps(make_bridge: MakeBridge) -> None:
+    """As beside Docker or ufw: nothing of ours can overrule another table, but its owner can follow our words."""
+    need(shutil.which("iptables"), "iptables")
+    neighbour("eth0", "192.0.2.2/24", "192.0.2.1/24", default=True)
+    bridge_nf(b"1")
+    subprocess.run(["iptables", "-P", "FORWARD", "DROP"], check=True)
+    bridge = make_bridge()
+    bridge.setup()
+    one, two = bridge.acquire(), bridge.acquire()
+    wait_until(lambda: ping(one.address, 0.2) and ping(two.address, 0.2))
+    assert not inside(one.netns_fd, lambda: ping("192.0.2.1", 0.3))
+    (warning,) = bridge.warnings
+    for command in warning.partition("to let them pass: ")[2].split("; "):
+        subprocess.run(command.split(), check=True)
+    assert inside(one.netns_fd, lambda: ping("192.0.2.1"))
+    assert inside(one.netns_fd, lambda: ping(two.address))
