@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -390,27 +392,89 @@ async def test_what_can_not_run_here_is_refused(stage: Stage, proxy: FaultyProxy
         await stage.pull(f"{proxy.address}/windows")
 
 
-async def test_a_full_disk_gives_back_what_it_took(
-    stage: Stage, origin: RealRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A small tmpfs would do as well, but not without privileges."""
+@pytest.fixture
+def small_disk(tmp_path: Path, root: None) -> Iterator[Path]:
+    """A file system of 1.2 MB, too small for an image of 0.6 MB and its blob."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(disk)], check=True)
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def enlarge(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=10m", str(disk)], check=True)
+
+
+async def test_a_full_disk_gives_back_what_it_took(small_disk: Path, origin: RealRegistry) -> None:
     image = origin.push(three_layers(), "full", "latest")
-    write = os.write
-    inside = str(stage.root / "blobs")
-
-    def limited(descriptor: int, data: Any) -> int:
-        if len(data) > 10_000 and os.readlink(f"/proc/self/fd/{descriptor}").startswith(inside):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(descriptor, data)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "write", limited)
-        with pytest.raises(KernelError, match="no space left on device"):
-            await stage.pull(f"{origin.address}/full")
-    assert stage.partials() == []
+    stage = Stage(small_disk)
+    with pytest.raises(KernelError, match=r"no space left on device") as caught:
+        await stage.pull(f"{origin.address}/full")
+    assert caught.value.errno == errno.ENOSPC
+    assert (stage.partials(), stage.unfinished()) == ([], [])
     assert stage.images.store.layers.all() == []
+    enlarge(small_disk)
     await stage.pull(f"{origin.address}/full")
     assert stage.images.get(f"{origin.address}/full").id == image.config_digest
+    await stage.close()
+
+
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from proa.content import ContentStore
+from proa.engine.database import Database
+from proa.engine.events import Events
+from proa.engine.images.images import Images
+from proa.engine.images.pull import Puller
+from proa.registry import Registry
+from proa.snapshots import Layers
+
+async def main(root, name):
+    database, content = Database(root / "proa.db"), ContentStore(root / "blobs")
+    layers, events = Layers(root / "layers"), Events()
+    images = Images(database, content, layers, events, tuple)
+    images.sweep()
+    puller = Puller(images=images, database=database, events=events, content=content, layers=layers,
+                    registry=Registry(), max_concurrent_downloads=3)
+    print("ready", flush=True)
+    await puller.pull(name, progress=lambda step: print(step.status, flush=True))
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["ready", "Pulling from", "Pulling fs layer", "Downloading", "Verifying", "Download complete", "Extracting",
+     "Pull complete", "Digest", "Status"],
+)  # fmt: skip
+async def test_a_killed_engine_leaves_whole_images_or_none(
+    tmp_path: Path, origin: RealRegistry, moment: str
+) -> None:
+    image = origin.push(three_layers(), "killed", "latest")
+    name = f"{origin.address}/killed:latest"
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, str(tmp_path), name,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)}, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert victim.stdout is not None
+    while not (await victim.stdout.readline()).startswith(moment.encode()):
+        assert not victim.stdout.at_eof()
+    victim.kill()
+    await victim.communicate()
+    stage = Stage(tmp_path)
+    stage.images.sweep()
+    assert stage.unfinished() == []
+    found = stage.images.list()
+    assert [each.id for each in found] in ([], [image.config_digest])
+    assert all(stage.layers.has(chain_id) for each in found for chain_id in each.layers)
+    assert all(stage.content.verify(digest) for digest, _ in stage.content.walk())
+    await stage.pull(name)
+    assert stage.images.get(name).names == [name]
+    assert (stage.layers.directory(stage.images.get(name).layers[0]) / "noise").read_bytes() == NOISE
+    await stage.close()
 
 
 async def test_what_an_earlier_engine_left_is_used(
