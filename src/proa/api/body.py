@@ -38,6 +38,11 @@ class Body:
         """Whether there is nothing to read, now or later."""
         return self._done and not self._pieces
 
+    @property
+    def ended(self) -> bool:
+        """Whether all of it has arrived."""
+        return self._done
+
     def feed(self, data: bytes) -> None:
         """Take what arrived (called by the connection)."""
         if self._discarding:

@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._eof = False
         self._closing = False  # no further request is taken
+        self._raw = False  # the body ends with the response
         self._lingering = False  # what still comes is read over
         self._asked_for_body = False
         self._writable = asyncio.Event()
@@ -203,6 +204,8 @@ class Connection(asyncio.Protocol):
         if not self._asked_for_body and self._decoder is not None:
             self._closing = True  # the client was told not to send it and may send it all the same
             self._decoder = None
+        if self._raw:
+            self._decoder = None
         request.body.discard()
         self._resume()
         if self._decoder is None:  # else the rest of the body is read over first
@@ -273,6 +276,12 @@ class Connection(asyncio.Protocol):
         self.responded = True
         await self.send(http1.response_head(status, fields))
         return ChunkedStream(self.send) if chunked else RawStream(self.send)
+
+    async def begin_raw(self, head: bytes) -> RawStream:
+        """Send the head of a hijacked response whose socket stays here; the connection ends with it."""
+        self.responded = self._closing = self._raw = True
+        await self.send(head)
+        return RawStream(self.send)
 
     async def send(self, data: bytes) -> None:
         """Write, and wait while too much is unsent. Raises `ClientGone`."""

@@ -11,11 +11,12 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from proa.api import framing, http1
-from proa.api.errors import describe
+from proa.api.errors import HttpError, describe
 from proa.api.request import Request
 from proa.engine.requests import DEFAULT_DETACH_KEYS
 from proa.errors import InvalidArgument
 
+_PIECE = 64 << 10
 Start = Callable[[int, bytes], Awaitable[None]]
 
 _NAMED_KEYS = {
@@ -34,12 +35,50 @@ async def take_over(request: Request, start: Start, *, tty: bool) -> None:
         head = http1.response_head(101, {"Content-Type": content_type, "Connection": "Upgrade", "Upgrade": "tcp"})
     else:
         head = http1.response_head(200, {"Content-Type": framing.RAW}, request.http_version)
+    if not request.body.ended:
+        await _relay(request, head, start, tty=tty)
+        return
     descriptor, buffered = await request.wire.detach(head)
+    await _begin(start, descriptor, buffered, tty=tty)
+
+
+async def _begin(start: Start, descriptor: int, buffered: bytes, *, tty: bool) -> None:
     try:
         await start(descriptor, buffered)
     except Exception as error:
         message = describe(error)[1].encode() + b"\r\n"
         await _finish(descriptor, message if tty else framing.frame("stdout", message))
+
+
+async def _relay(request: Request, head: bytes, start: Start, *, tty: bool) -> None:
+    """Stand between a client whose chunked body is the input, and the engine."""
+    loop = asyncio.get_running_loop()
+    stream = await request.wire.begin_raw(head)
+    ours, theirs = socket.socketpair()
+    with ours:
+        for end in (ours, theirs):
+            end.setblocking(False)
+        await _begin(start, theirs.detach(), b"", tty=tty)
+        feeding = asyncio.create_task(_feed(request, ours))
+        try:
+            while data := await loop.sock_recv(ours, _PIECE):
+                await stream.write(data)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+
+
+async def _feed(request: Request, target: socket.socket) -> None:
+    """Pass a body on; its end, even an early one, is the end of the input."""
+    loop = asyncio.get_running_loop()
+    try:
+        async for piece in request.body:
+            await loop.sock_sendall(target, piece)
+        target.shutdown(socket.SHUT_WR)
+    except HttpError:
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # the process has ended and reads no more
 
 
 async def _finish(descriptor: int, data: bytes) -> None:

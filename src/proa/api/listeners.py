@@ -12,7 +12,7 @@ from proa.errors import InvalidArgument, Unavailable
 DEFAULT_HOST = "unix:///run/proa/proa.sock"
 _DEFAULT_PORT = 2375
 _FIRST_PASSED = 3  # sd_listen_fds(3)
-_BACKLOG = 1024
+BACKLOG = 4096  # connects beyond it fail at once on unix sockets
 
 
 def listen(host: str, group: str = "") -> list[socket.socket]:
@@ -64,7 +64,7 @@ def _listen_unix(path: str, group: str) -> socket.socket:
         if group:
             os.chown(path, -1, owner)
         os.chmod(path, 0o660)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()
@@ -108,7 +108,7 @@ def _listen_tcp(address: str) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

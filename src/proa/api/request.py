@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 JSON = "application/json"
+MAX_OPEN_JSON = 1 << 20
 _encode = msgspec.json.Encoder().encode
 
 
@@ -55,6 +56,7 @@ class Wire(Protocol):
     @property
     def responded(self) -> bool: ...
     async def begin(self, status: int, content_type: str, headers: dict[str, str] | None = None) -> Stream: ...
+    async def begin_raw(self, head: bytes) -> Stream: ...
     async def detach(self, head: bytes) -> tuple[int, bytes]: ...
 
 
@@ -99,6 +101,18 @@ class Request:
         document = await self.json_object()
         return None if document is None else convert(document, kind)
 
+    async def open_json_object(self) -> dict[str, Any]:
+        """Decode the object that a body begins with; more may follow in it, to be read from `body`."""
+        data = b""
+        while piece := await self.body.read():
+            data += piece
+            try:
+                return _object(data)
+            except InvalidArgument:
+                if len(data) > MAX_OPEN_JSON:
+                    raise
+        return _object(data) if data.strip() else {}
+
     async def json_object(self) -> dict[str, Any] | None:
         """Decode the body as it is into an object, None when there is no body."""
         if self.body.empty:
@@ -109,19 +123,21 @@ class Request:
         data = await self.body.read_all()
         if not data.strip():
             raise InvalidArgument("invalid JSON: got EOF while reading request body")
-        try:
-            document = msgspec.json.decode(data)
-        except msgspec.DecodeError as error:
-            if "trailing characters" in str(error):
-                raise InvalidArgument("unexpected content after JSON") from None
-            raise InvalidArgument(f"invalid JSON: {error}") from None
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise InvalidArgument(f"invalid JSON: {error}") from None
-        if document is None:
-            return None
-        if not isinstance(document, dict):
-            raise InvalidArgument("invalid JSON: the body is not an object")
-        return document
+        return None if data.strip() == b"null" else _object(data)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        if "trailing characters" in str(error):
+            raise InvalidArgument("unexpected content after JSON") from None
+        raise InvalidArgument(f"invalid JSON: {error}") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise InvalidArgument(f"invalid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidArgument("invalid JSON: the body is not an object")
+    return document
 
 
 def convert(document: dict[str, Any], kind: type[T]) -> T:

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterable
 
+from proa.api import listeners as listening
 from proa.api.application import Application
 from proa.api.connection import Connection
 from proa.api.facade import Engine
@@ -32,7 +33,8 @@ class Server:
         loop = asyncio.get_running_loop()
         self._hang_ups = self._hang_ups or HangUps(loop)
         for listener in listeners:
-            self._servers.append(await loop.create_server(self._connection, sock=listener))
+            server = await loop.create_server(self._connection, sock=listener, backlog=listening.BACKLOG)
+            self._servers.append(server)
 
     async def close(self, patience: float = 10.0) -> None:
         """Accept nothing more, end what only waits or streams, give the rest `patience` seconds."""
