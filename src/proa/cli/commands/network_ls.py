@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proa.cli.command import Command
 from proa.cli.formatting.listing import Listing
+from proa.cli.formatting.order import natural
 from proa.cli.options.filters import FLAG, parameter
 from proa.ids import SHORT_LENGTH
 
@@ -54,7 +55,7 @@ def _listing(truncate: bool) -> Listing:
 
 def _run(invocation: Invocation) -> None:
     networks = invocation.client.get("/networks", **parameter(invocation["filter"]))
-    networks.sort(key=lambda network: network["Name"])
+    networks.sort(key=lambda network: natural(network["Name"]))
     truncate = not invocation["no-trunc"]
     if invocation["quiet"] and not invocation["format"]:
         invocation.print(*(one["Id"][:SHORT_LENGTH] if truncate else one["Id"] for one in networks))

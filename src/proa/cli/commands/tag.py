@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from proa.cli.command import Command
+from proa.cli.errors import Failure
+from proa.cli.images import check_name
 from proa.client.http import quote
+from proa.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def _run(invocation: Invocation) -> None:
-    from proa.cli.errors import Failure
-    from proa.errors import InvalidArgument
     from proa.oci.reference import Reference
 
     source, target = invocation.arguments
-    try:
-        reference = Reference.parse(target)
-    except InvalidArgument as error:
-        raise Failure(f'Error parsing reference: "{target}" is not a valid repository/tag: {error}') from None
+    for name, check in ((source, check_name), (target, Reference.parse)):
+        try:
+            check(name)
+        except InvalidArgument as error:
+            raise Failure(f'Error parsing reference: "{name}" is not a valid repository/tag: {error}') from None
+    reference = Reference.parse(target)
     if reference.digest:
         raise Failure("refusing to create a tag with a digest reference")
     tag = reference.tag or "latest"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proa.cli.command import Command
 from proa.cli.formatting.listing import Listing
+from proa.cli.formatting.order import natural
 from proa.cli.options.filters import FLAG, parameter
 
 TYPE_CHECKING = False
@@ -57,7 +58,7 @@ _LISTING = Listing(
 
 def _run(invocation: Invocation) -> None:
     volumes = invocation.client.get("/volumes", **parameter(invocation["filter"]))["Volumes"] or []
-    volumes.sort(key=lambda volume: volume["Name"])
+    volumes.sort(key=lambda volume: natural(volume["Name"]))
     if invocation["quiet"] and not invocation["format"]:
         invocation.print(*(volume["Name"] for volume in volumes))
         return

@@ -155,10 +155,12 @@ class _Run:
         return self._call(operand.name, [], (), dot)
 
     def _base(self, operand: Dot, dot: Any) -> Any:
-        return self._scope_of(operand.variable)[operand.variable] if operand.variable else dot
+        if not operand.variable:
+            return dot
+        return self._scope_of(operand.variable)[operand.variable]
 
     def _scope_of(self, name: str) -> dict[str, Any]:
-        for scope in reversed(self._scopes):
+        for scope in self._scopes[::-1]:
             if name in scope:
                 return scope
         raise TemplateError(f'template: :1: undefined variable "{name}"')

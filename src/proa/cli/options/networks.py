@@ -166,11 +166,16 @@ def ports_body(options: Options, body: dict[str, Any]) -> None:
         if ":" in text:
             raise InvalidArgument(f"invalid port format for --expose: {text}")
         ports, protocol = _protocol(text)
-        first, last = _range(ports, f"invalid range format for --expose: {text}")
+        first, last = _range(ports, _expose_problem(text, ports))
         exposed.update({f"{port}/{protocol}": {} for port in range(first, last + 1)})
     body["ExposedPorts"] = exposed
     if bindings:
         body["HostConfig"]["PortBindings"] = bindings
+
+
+def _expose_problem(text: str, ports: str) -> str:
+    syntax = f'strconv.ParseUint: parsing "{ports}": invalid syntax'
+    return f"invalid range format for --expose: {text}, error: {syntax}"
 
 
 def _published(text: str) -> list[tuple[str, dict[str, str]]]:
