@@ -17,6 +17,7 @@ import pytest
 
 from proa import cgroups
 from proa.cgroups.interface import Cgroup
+from proa.cgroups.resources import FEATURES
 from proa.errors import InvalidArgument
 from proa.ids import new_id
 
@@ -98,9 +99,7 @@ def test_create_enter_and_remove(cgroup: Cgroup) -> None:
 def test_enter_joins_every_hierarchy(cgroup: Cgroup) -> None:
     cgroup.create({})
     own = inside(cgroup, lambda: Path("/proc/self/cgroup").read_text())
-    lines = [
-        line for line in eval(own).splitlines() if not line.startswith("0::") or cgroups.detect() == "v2"
-    ]
+    lines = [line for line in eval(own).splitlines() if not line.startswith("0::") or cgroups.detect() == "v2"]
     assert lines
     assert [line for line in lines if not line.endswith(f":{cgroup.path}")] == []
 
@@ -204,9 +203,7 @@ def test_device_rules_with_wildcards_and_mknod(cgroup: Cgroup, tmp_path: Path) -
 
     assert make(stat.S_IFCHR) == "None"
     assert make(stat.S_IFBLK).startswith("PermissionError")
-    assert inside(cgroup, lambda: os.open(tmp_path / str(stat.S_IFCHR), os.O_RDONLY)).startswith(
-        "PermissionError"
-    )
+    assert inside(cgroup, lambda: os.open(tmp_path / str(stat.S_IFCHR), os.O_RDONLY)).startswith("PermissionError")
 
 
 def test_device_rules_are_replaced_by_update(cgroup: Cgroup) -> None:
@@ -215,9 +212,7 @@ def test_device_rules_are_replaced_by_update(cgroup: Cgroup) -> None:
     assert inside(cgroup, opening).startswith("PermissionError")
     cgroup.update({"devices": EVERYTHING})
     assert inside(cgroup, opening) == "True"
-    cgroup.update(
-        {"devices": [*EVERYTHING, {"allow": False, "type": "c", "major": 1, "minor": 9, "access": "r"}]}
-    )
+    cgroup.update({"devices": [*EVERYTHING, {"allow": False, "type": "c", "major": 1, "minor": 9, "access": "r"}]})
     assert inside(cgroup, opening).startswith("PermissionError")
     assert inside(cgroup, lambda: os.open("/dev/urandom", os.O_WRONLY) > 0) == "True"
     cgroup.update({"devices": NULL_ONLY})
@@ -334,3 +329,29 @@ def test_an_unsupported_limit_is_a_warning_in_dockers_words(cgroup: Cgroup) -> N
     assert len(warnings) == 1
     assert warnings[0].startswith("Your kernel does not support huge page limits")
     assert cgroup.stats()["pids"]["limit"] == 5, "the other limits must be set all the same"
+
+
+ASKED: list[dict[str, Any]] = [
+    {},
+    {"memory": {"limit": 64 << 20, "swap": 128 << 20, "reservation": 32 << 20}},
+    {"memory": {"limit": 64 << 20, "disableOOMKiller": True, "swappiness": 10}},
+    {"cpu": {"shares": 512, "quota": 10_000, "period": 20_000, "cpus": "0", "mems": "0"}},
+    {"cpu": {"realtimePeriod": 1_000_000, "realtimeRuntime": 0, "idle": 0, "burst": 0}},
+    {"pids": {"limit": 100}},
+    {"blockIO": {"weight": 300}},
+    {"hugepageLimits": [{"pageSize": "2MB", "limit": 1 << 21}]},
+    {"network": {"classID": 7}},
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=str)
+def test_what_cannot_be_set_is_known_beforehand(cgroup: Cgroup, asked: dict[str, Any]) -> None:
+    foretold = cgroups.unsupported(asked)
+    assert cgroup.create(asked) == foretold
+    assert all(line.startswith("Your kernel does not support ") for line in foretold)
+
+
+def test_features_cover_every_warning() -> None:
+    assert set(cgroups.features()) == set(FEATURES)
+    assert cgroups.features()["pids"]
+    assert cgroups.features()["oom_kill_disable"] == (cgroups.detect() == "v1")

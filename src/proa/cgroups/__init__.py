@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from proa.cgroups import files, mounts
+from proa.cgroups.support import features, unsupported
 from proa.cgroups.v1 import CgroupV1, hierarchies
 from proa.cgroups.v2 import CgroupV2
 
@@ -50,3 +51,6 @@ def directories(path: str) -> dict[str, str]:
     if detect() == "v2":
         return {}
     return {point.rpartition("/")[2]: point + path for point in hierarchies().values()}
+
+
+__all__ = ["CgroupV1", "CgroupV2", "detect", "directories", "features", "of_process", "open", "unsupported"]

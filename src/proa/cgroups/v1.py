@@ -8,6 +8,7 @@ import time
 
 from proa.cgroups import devices, files, mounts, oom, tree, v1_resources, v1_stats
 from proa.cgroups.resources import FEATURES, apply
+from proa.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ class CgroupV1:
         mounted = hierarchies() if controllers is None else controllers
         self._directories = {controller: mount_point + path for controller, mount_point in mounted.items()}
         self._mount_points = list(dict.fromkeys(mounted.values()))
-        self._members = next(self._directories[name] for name in MEMBER_LISTS if name in self._directories)
+        lists = [self._directories[name] for name in MEMBER_LISTS if name in self._directories]
+        if not lists:
+            raise Unsupported("no cgroup hierarchy is mounted", hint="mount cgroup2 on /sys/fs/cgroup")
+        self._members = lists[0]
 
     @property
     def _unique(self) -> Iterable[str]:
@@ -87,11 +91,15 @@ class CgroupV1:
                 files.write(f"{directory}/cgroup.clone_children", "1")
 
     def _apply(self, resources: Resources) -> list[str]:
-        warnings = apply(v1_resources.plan(resources), self._directories.get)
+        bfq = "blockIO" in resources and self._has_bfq_weight()
+        warnings = apply(v1_resources.plan(resources, bfq=bfq), self._directories.get)
         rules = resources.get("devices")
         if rules:
             warnings += self._apply_devices(rules)
         return warnings
+
+    def _has_bfq_weight(self) -> bool:
+        return os.path.exists(f"{self._directories.get('blkio')}/blkio.bfq.weight")
 
     def _apply_devices(self, rules: list[dict[str, object]]) -> list[str]:
         directory = self._directories.get("devices")

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from proa.cgroups.resources import Write
 
 
-def plan(resources: dict[str, Any]) -> list[Write]:
-    """Return what to write for everything but devices, in an order that fits a new cgroup."""
+def plan(resources: dict[str, Any], *, bfq: bool = False) -> list[Write]:
+    """Return what to write for everything but devices, in an order that fits a new cgroup.
+
+    `bfq`: the weights are those of the BFQ scheduler, as on kernels without CFQ (from 5.0 on).
+    """
     return [
         *_memory(part(resources, "memory")),
         *_cpu(part(resources, "cpu")),
-        *_block_io(part(resources, "blockIO")),
+        *_block_io(part(resources, "blockIO"), "blkio.bfq" if bfq else "blkio"),
         *_others(resources),
         *plan_common(resources),
     ]
@@ -63,15 +66,15 @@ def _cpu(cpu: dict[str, Any]) -> list[Write]:
     return writes
 
 
-def _block_io(io: dict[str, Any]) -> list[Write]:
+def _block_io(io: dict[str, Any], prefix: str) -> list[Write]:
     writes: list[Write] = []
-    for key, file in (("weight", "blkio.weight"), ("leafWeight", "blkio.leaf_weight")):
+    for key, file in (("weight", f"{prefix}.weight"), ("leafWeight", "blkio.leaf_weight")):
         if io.get(key):
             check_range("block I/O weight", io[key], 10, 1000)
             writes.append(("blkio", file, str(io[key]), "blkio_weight"))
     for entry in io.get("weightDevice") or []:
         device = f"{entry['major']}:{entry['minor']}"
-        for key, file in (("weight", "blkio.weight_device"), ("leafWeight", "blkio.leaf_weight_device")):
+        for key, file in (("weight", f"{prefix}.weight_device"), ("leafWeight", "blkio.leaf_weight_device")):
             if entry.get(key):
                 check_range("block I/O weight", entry[key], 10, 1000)
                 writes.append(("blkio", file, f"{device} {entry[key]}", "blkio_weight_device"))

@@ -16,9 +16,7 @@ LEGACY = """\
 35 23 0:30 / /sys/fs/odd\\040name rw - cgroup cgroup rw,pids
 """
 HYBRID = LEGACY + "36 23 0:31 / /sys/fs/cgroup/unified rw shared:13 - cgroup2 cgroup2 rw,nsdelegate\n"
-UNIFIED = (
-    "28 22 0:25 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n"
-)
+UNIFIED = "28 22 0:25 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n"
 
 
 def test_legacy_hierarchies() -> None:

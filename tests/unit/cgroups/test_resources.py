@@ -52,9 +52,7 @@ def test_swap_alone(swap: int, memory: int, alone: int | None) -> None:
     assert v2_resources.swap_alone(swap, memory) == alone
 
 
-@pytest.mark.parametrize(
-    ("swap", "memory", "why"), [(GIB, 0, "without memory"), (GIB, 2 * GIB, ">= memory")]
-)
+@pytest.mark.parametrize(("swap", "memory", "why"), [(GIB, 0, "without memory"), (GIB, 2 * GIB, ">= memory")])
 def test_swap_that_makes_no_sense(swap: int, memory: int, why: str) -> None:
     with pytest.raises(InvalidArgument, match=why):
         v2_resources.swap_alone(swap, memory)
@@ -142,6 +140,11 @@ CASES: list[tuple[dict[str, Any], dict[str, str], dict[str, str]]] = [
 def test_plans(asked: dict[str, Any], v1: dict[str, str], v2: dict[str, str]) -> None:
     assert written(v1_resources.plan(asked)) == v1
     assert written(v2_resources.plan(asked)) == v2
+
+
+def test_v1_without_cfq() -> None:
+    plan = v1_resources.plan({"blockIO": {"weight": 500}}, bfq=True)
+    assert written(plan) == {"blkio.bfq.weight": "500"}
 
 
 def test_bfq_takes_the_weights_of_v1() -> None:

@@ -13,9 +13,7 @@ def test_v1_io() -> None:
 
 
 def test_v2_io() -> None:
-    text = (
-        "8:0 rbytes=4096 wbytes=512 rios=2 wios=1 dbytes=0 dios=0\n253:1 \nodd\n8:16 rbytes=1 cost.usage=9"
-    )
+    text = "8:0 rbytes=4096 wbytes=512 rios=2 wios=1 dbytes=0 dios=0\n253:1 \nodd\n8:16 rbytes=1 cost.usage=9"
     assert v2_stats.parse_io(text, {"rbytes": "Read", "wbytes": "Write"}) == [
         (8, 0, "Read", 4096),
         (8, 0, "Write", 512),
