@@ -64,7 +64,7 @@ class Hosts:
 
     def remember(self, endpoint: Endpoint) -> None:
         """Try this endpoint first from now on: it answered."""
-        if not endpoint.verify or endpoint.scheme == "http":
+        if not endpoint.mirror and (not endpoint.verify or endpoint.scheme == "http"):
             self._working[endpoint.host] = endpoint
 
     async def is_insecure(self, host: str) -> bool:

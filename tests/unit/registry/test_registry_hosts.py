@@ -55,6 +55,17 @@ async def test_what_answered_is_asked_first() -> None:
     assert await hosts.endpoints("localhost:5000") == [http, https]
 
 
+async def test_a_mirror_by_its_own_name_is_an_ordinary_registry(proxy: FaultyProxy, origin: RealRegistry) -> None:
+    """Else it would get no credentials there either."""
+    origin.push(images.build([Tree().file("x")]), "library/both", "latest")
+    client = Registry(mirrors=[proxy.url])
+    await client.repository(Reference.parse("both")).resolve(AMD64)
+    credentials = Credentials(registry_token="mine")
+    await client.repository(Reference.parse(f"{proxy.address}/library/both"), credentials).resolve(AMD64)
+    assert [seen.headers.get("authorization") for seen in proxy.requests] == [None, "Bearer mine"]
+    await client.close()
+
+
 @pytest.mark.parametrize("mirror", ["mirror", "ftp://x", "http://", "http://u:p@x", "http://x?a=b", "http://x#y"])
 def test_bad_mirrors(mirror: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid mirror"):

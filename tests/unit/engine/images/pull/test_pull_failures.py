@@ -1,4 +1,4 @@
-"""Pulls from a real registry into a real store, over connections that fail."""
+"""Pulls that are broken, cancelled or killed: nothing half is seen, nothing that came is lost."""
 
 from __future__ import annotations
 
@@ -7,271 +7,24 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proa.content import ContentStore
-from proa.engine.database import Database
-from proa.engine.events import Events
-from proa.engine.images.images import Images
-from proa.engine.images.progress import Progress
-from proa.engine.images.pull import Puller
 from proa.errors import Internal, InvalidArgument, KernelError, NotFound, ProaError, Unavailable, Unsupported
-from proa.ids import short
 from proa.oci.image_config import chain_ids
-from proa.oci.reference import Reference
-from proa.registry import Registry
-from proa.registry.requests import Patience
-from proa.snapshots import Layers
 from rig import images
 from rig.faults import FaultyProxy, answer, corrupt, replace, stall, truncate
-from rig.images import Image
+from rig.pulling import NOISE, Stage, big_blob, three_layers
 from rig.registry import Registry as RealRegistry
 from rig.trees import Tree
-
-QUICK = Patience(attempts=3, first_delay=0.01, longest_delay=0.05)
-NOISE = os.urandom(600_000)
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]:
-    started = RealRegistry(tmp_path_factory.mktemp("origin") / "registry").start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-async def proxy(origin: RealRegistry) -> AsyncIterator[FaultyProxy]:
-    async with FaultyProxy(origin.url) as started:
-        yield started
-
-
-class Stage:
-    """The part of an engine that pulls."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.database = Database(root / "proa.db")
-        self.content = ContentStore(root / "blobs")
-        self.layers = Layers(root / "layers")
-        self.events = Events()
-        self.images = Images(self.database, self.content, self.layers, self.events, tuple)
-        self.registry = Registry(patience=QUICK, stall_timeout=0.5, certificates=root / "certs.d")
-        self.puller = Puller(
-            images=self.images,
-            database=self.database,
-            events=self.events,
-            content=self.content,
-            layers=self.layers,
-            registry=self.registry,
-            max_concurrent_downloads=3,
-        )
-
-    async def pull(self, name: str, **options: Any) -> list[Progress]:
-        said: list[Progress] = []
-        await self.puller.pull(name, progress=said.append, **options)
-        return said
-
-    async def close(self) -> None:
-        self.puller.close()
-        await self.registry.close()
-        self.layers.close()
-        self.database.close()
-
-    def unfinished(self) -> list[str]:
-        """What a pull that has ended must not leave."""
-        return sorted(path.name for path in (self.root / "layers/.new").iterdir())
-
-    def partials(self) -> list[int]:
-        return [path.stat().st_size for path in (self.root / "blobs/ingest").iterdir()]
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    made = Stage(tmp_path)
-    yield made
-    assert made.unfinished() == []
-    await made.close()
-
-
-def three_layers(**options: Any) -> Image:
-    return images.build(
-        [
-            images.layer(Tree().directory("etc").file("etc/a", "1").file("noise", NOISE)),
-            images.layer(Tree().file("etc/a", "2").whiteout("noise"), "zstd"),
-            images.layer(Tree().file("b", "3"), ""),
-        ],
-        {"Labels": {"kind": "test"}},
-        **options,
-    )
-
-
-def words(said: list[Progress], identifier: str) -> list[str]:
-    """The statuses of one layer without repetitions."""
-    found: list[str] = []
-    for progress in said:
-        if progress.id == identifier and progress.status not in found[-1:]:
-            found.append(progress.status)
-    return found
-
-
-def layer_ids(image: Image) -> list[str]:
-    return [short(digest) for digest in image.blobs if digest != image.config_digest]
-
-
-@pytest.mark.parametrize("style", ["oci", "docker"])
-async def test_an_image_in_dockers_words(stage: Stage, origin: RealRegistry, style: images.Style) -> None:
-    image = origin.push(three_layers(style=style), f"team/{style}", "v1")
-    name = f"{origin.address}/team/{style}:v1"
-    subscription = stage.events.subscribe()
-    said = await stage.pull(name)
-    assert said[0] == Progress(id="v1", status=f"Pulling from team/{style}")
-    ids = layer_ids(image)
-    assert [(p.id, p.status) for p in said[1:4]] == [(i, "Pulling fs layer") for i in ids]
-    for identifier in ids:
-        assert words(said, identifier) == [
-            "Pulling fs layer",
-            "Downloading",
-            "Verifying Checksum",
-            "Download complete",
-            "Extracting",
-            "Pull complete",
-        ]
-    assert [p.id for p in said if p.status == "Pull complete"] == ids
-    assert said[-2:] == [
-        Progress(status=f"Digest: {image.digest}"),
-        Progress(status=f"Status: Downloaded newer image for {name}"),
-    ]
-    found = stage.images.get(name)
-    assert (found.id, found.names, found.manifest_digest) == (image.config_digest, [name], image.digest)
-    assert found.repo_digests == [f"{origin.address}/team/{style}@{image.digest}"]
-    base, middle, top = (stage.layers.directory(chain) for chain in found.layers)
-    assert (base / "noise").read_bytes() == NOISE
-    assert (middle / "etc/a").read_text() == "2"
-    assert (top / "b").read_text() == "3"
-    for digest, data in image.blobs.items():
-        assert stage.content.read(digest) == data
-    assert stage.content.read(image.digest) == image.document
-    event = await anext(aiter(subscription))
-    assert (event.action, event.id) == ("pull", name)
-    assert event.attributes == {"kind": "test", "name": name.removesuffix(":v1")}
-    subscription.close()
-
-
-async def test_an_unchanged_image_is_up_to_date(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
-    image = origin.push(three_layers(), "same", "latest")
-    name = f"{proxy.address}/same"
-    await stage.pull(name)
-    asked = len(proxy.requests)
-    said = await stage.pull(name)
-    assert [p.status for p in said] == [
-        "Pulling from same",
-        f"Digest: {image.digest}",
-        f"Status: Image is up to date for {name}:latest",
-    ]
-    assert [seen.method for seen in proxy.requests[asked:]] == ["HEAD"]
-
-
-async def test_layers_that_are_here_are_not_fetched_again(stage: Stage, origin: RealRegistry) -> None:
-    base = images.layer(Tree().file("base"))
-    one = origin.push(images.build([base, Tree().file("one")]), "shared", "1")
-    two = origin.push(images.build([base, Tree().file("two")]), "shared", "2")
-    await stage.pull(f"{origin.address}/shared:1")
-    said = await stage.pull(f"{origin.address}/shared:2")
-    first, second = layer_ids(two)
-    assert layer_ids(one)[0] == first
-    assert words(said, first) == ["Already exists"]
-    assert words(said, second)[-1] == "Pull complete"
-
-
-async def test_the_same_layer_twice_in_an_image(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
-    base, again = images.layer(Tree().file("noise", NOISE)), images.layer(Tree().file("x"))
-    image = origin.push(images.build([base, again, base, again]), "twice", "latest")
-    await stage.pull(f"{proxy.address}/twice")
-    assert len(stage.images.get(f"{proxy.address}/twice").layers) == 4
-    for digest in image.blobs:
-        assert proxy.count(f"blobs/{digest}") == 1
-
-
-async def test_a_moved_tag_names_the_new_image(stage: Stage, origin: RealRegistry) -> None:
-    name = f"{origin.address}/moving:latest"
-    old = origin.push(images.build([Tree().file("old")]), "moving", "latest")
-    await stage.pull(name)
-    new = origin.push(images.build([Tree().file("new")]), "moving", "latest")
-    said = await stage.pull(name)
-    assert said[-1].status == f"Status: Downloaded newer image for {name}"
-    assert stage.images.get(name).id == new.config_digest
-    assert stage.images.get(old.config_digest).names == []
-
-
-async def test_by_digest(stage: Stage, origin: RealRegistry) -> None:
-    image = origin.push(images.build([Tree().file("x")]), "digested", "latest")
-    name = f"{origin.address}/digested@{image.digest}"
-    said = await stage.pull(f"{origin.address}/digested:ignored@{image.digest}")
-    assert said[0] == Progress(id=image.digest, status="Pulling from digested")
-    assert said[-1].status == f"Status: Downloaded newer image for {name}"
-    found = stage.images.get(name)
-    assert (found.names, found.repo_digests) == ([], [name])
-    assert (await stage.pull(name))[-1].status == f"Status: Image is up to date for {name}"
-
-
-async def test_all_tags(stage: Stage, origin: RealRegistry) -> None:
-    for tag in ("1", "2"):
-        origin.push(images.build([Tree().file(tag)]), "every", tag)
-    name = f"{origin.address}/every"
-    tags = await stage.registry.repository(Reference.parse(name)).tags()
-    assert sorted(tags) == ["1", "2"]
-    said = await stage.pull(name, all_tags=True)
-    assert [p.id for p in said if p.status == "Pulling from every"] == tags
-    assert said[-1].status == f"Status: Downloaded newer image for {name}"
-    assert stage.images.get(f"{name}:1").id != stage.images.get(f"{name}:2").id
-    with pytest.raises(InvalidArgument, match="tag can't be used with --all-tags/-a"):
-        await stage.pull(f"{name}:1", all_tags=True)
-
-
-async def test_platforms(stage: Stage, origin: RealRegistry) -> None:
-    arm = images.build([Tree().file("arm")], architecture="arm64")
-    amd = images.build([Tree().file("amd")])
-    index = origin.push(images.index([amd, arm]), "multi", "latest")
-    name = f"{origin.address}/multi:latest"
-    await stage.pull(name, platform="linux/arm64/v8")
-    found = stage.images.get(name)
-    assert (found.id, found.manifest_digest) == (arm.config_digest, arm.digest)
-    assert found.repo_digests == [f"{origin.address}/multi@{index.digest}"]
-    assert stage.content.read(index.digest) == index.document
-    with pytest.raises(NotFound, match="no matching manifest for linux/riscv64 in the manifest list entries"):
-        await stage.pull(name, platform="linux/riscv64")
-    with pytest.raises(InvalidArgument, match="unknown operating system or architecture"):
-        await stage.pull(name, platform="nonsense")
-    origin.push(arm, "single", "latest")
-    said = await stage.pull(f"{origin.address}/single", platform="linux/amd64")
-    assert any("does not match the specified platform (linux/amd64)" in p.status for p in said)
-
-
-async def test_an_image_without_layers(stage: Stage, origin: RealRegistry) -> None:
-    origin.push(images.build([]), "empty", "latest")
-    await stage.pull(f"{origin.address}/empty")
-    assert stage.images.get(f"{origin.address}/empty").layers == []
-
-
-async def test_pulls_of_the_same_image_share_the_work(
-    stage: Stage, proxy: FaultyProxy, origin: RealRegistry
-) -> None:
-    image = origin.push(three_layers(), "popular", "latest")
-    all_said = await asyncio.gather(*(stage.pull(f"{proxy.address}/popular") for _ in range(4)))
-    for digest in image.blobs:
-        if digest != image.config_digest:
-            assert proxy.count(f"blobs/{digest}") == 1
-    for said in all_said:
-        assert [words(said, identifier)[-1] for identifier in layer_ids(image)] == ["Pull complete"] * 3
 
 
 async def test_one_of_two_pulls_can_be_cancelled(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
     image = origin.push(three_layers(), "cancel", "latest")
-    proxy.fault(f"blobs/{next(iter(list(image.blobs)[1:]))}", stall(100_000))
+    proxy.fault(f"blobs/{big_blob(image)}", stall(100_000))
     name = f"{proxy.address}/cancel"
     first, second = (asyncio.create_task(stage.pull(name)) for _ in range(2))
     await asyncio.sleep(0.2)
@@ -284,7 +37,7 @@ async def test_one_of_two_pulls_can_be_cancelled(stage: Stage, proxy: FaultyProx
 
 async def test_a_cancelled_pull_is_taken_up_later(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
     image = origin.push(three_layers(), "later", "latest")
-    big = next(digest for digest, data in image.blobs.items() if len(data) > 500_000)
+    big = big_blob(image)
     proxy.fault(f"blobs/{big}", stall(200_000))
     name = f"{proxy.address}/later"
     pull = asyncio.create_task(stage.pull(name))
@@ -306,7 +59,7 @@ async def test_damage_of_an_earlier_attempt_is_repaired(
     stage: Stage, proxy: FaultyProxy, origin: RealRegistry
 ) -> None:
     image = origin.push(three_layers(), "damaged", "latest")
-    big = next(digest for digest, data in image.blobs.items() if len(data) > 500_000)
+    big = big_blob(image)
     with stage.content.ingest(big) as ingest:
         ingest.write(b"not what belongs here")
     await stage.pull(f"{proxy.address}/damaged")
@@ -320,7 +73,7 @@ async def test_a_blob_that_rotted_is_fetched_again(stage: Stage, proxy: FaultyPr
     origin.push(images.build([base]), "rot", "1")
     two = origin.push(images.build([Tree().file("below"), base]), "rot", "2")
     await stage.pull(f"{proxy.address}/rot:1")
-    blob = max(two.blobs, key=lambda digest: len(two.blobs[digest]))
+    blob = big_blob(two)
     with stage.content.path(blob).open("r+b") as file:
         file.seek(300_000)
         file.write(b"rotten")
@@ -351,7 +104,7 @@ async def test_a_broken_layer_leaves_nothing_visible(
 ) -> None:
     handler, error, text = BROKEN[name]
     image = origin.push(three_layers(), "broken", "latest")
-    big = next(digest for digest, data in image.blobs.items() if len(data) > 500_000)
+    big = big_blob(image)
     proxy.fault(f"blobs/{big}", handler(), times=99)
     with pytest.raises(error, match=text) as caught:
         await stage.pull(f"{proxy.address}/broken")
@@ -481,7 +234,7 @@ async def test_what_an_earlier_engine_left_is_used(
     tmp_path: Path, proxy: FaultyProxy, origin: RealRegistry
 ) -> None:
     image = origin.push(three_layers(), "restart", "latest")
-    big = next(digest for digest, data in image.blobs.items() if len(data) > 500_000)
+    big = big_blob(image)
     proxy.fault(f"blobs/{big}", truncate(150_000), times=1)
     proxy.fault(f"blobs/{big}", answer(500), times=99)
     first = Stage(tmp_path)
@@ -524,7 +277,7 @@ async def test_a_lost_layer_is_unpacked_again_or_pulled_again(
 
 async def test_stop_ends_what_runs(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
     image = origin.push(three_layers(), "stopped", "latest")
-    big = next(digest for digest, data in image.blobs.items() if len(data) > 500_000)
+    big = big_blob(image)
     proxy.fault(f"blobs/{big}", stall(100_000))
     pull = asyncio.create_task(stage.pull(f"{proxy.address}/stopped"))
     await asyncio.sleep(0.2)

@@ -1,0 +1,94 @@
+"""The part of an engine that pulls, without the rest, and an image to pull with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from proa.content import ContentStore
+from proa.engine.database import Database
+from proa.engine.events import Events
+from proa.engine.images.images import Images
+from proa.engine.images.progress import Progress
+from proa.engine.images.pull import Puller
+from proa.ids import short
+from proa.registry import Registry
+from proa.registry.requests import Patience
+from proa.snapshots import Layers
+from rig import images
+from rig.images import Image
+from rig.trees import Tree
+
+QUICK = Patience(attempts=3, first_delay=0.01, longest_delay=0.05)
+NOISE = os.urandom(600_000)
+
+
+class Stage:
+    """The part of an engine that pulls."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.database = Database(root / "proa.db")
+        self.content = ContentStore(root / "blobs")
+        self.layers = Layers(root / "layers")
+        self.events = Events()
+        self.images = Images(self.database, self.content, self.layers, self.events, tuple)
+        self.registry = Registry(patience=QUICK, stall_timeout=0.5, certificates=root / "certs.d")
+        self.puller = Puller(
+            images=self.images,
+            database=self.database,
+            events=self.events,
+            content=self.content,
+            layers=self.layers,
+            registry=self.registry,
+            max_concurrent_downloads=3,
+        )
+
+    async def pull(self, name: str, **options: Any) -> list[Progress]:
+        said: list[Progress] = []
+        await self.puller.pull(name, progress=said.append, **options)
+        return said
+
+    async def close(self) -> None:
+        self.puller.close()
+        await self.registry.close()
+        self.layers.close()
+        self.database.close()
+
+    def unfinished(self) -> list[str]:
+        """What a pull that has ended must not leave."""
+        return sorted(path.name for path in (self.root / "layers/.new").iterdir())
+
+    def partials(self) -> list[int]:
+        return [path.stat().st_size for path in (self.root / "blobs/ingest").iterdir()]
+
+
+def three_layers(**options: Any) -> Image:
+    return images.build(
+        [
+            images.layer(Tree().directory("etc").file("etc/a", "1").file("noise", NOISE)),
+            images.layer(Tree().file("etc/a", "2").whiteout("noise"), "zstd"),
+            images.layer(Tree().file("b", "3"), ""),
+        ],
+        {"Labels": {"kind": "test"}},
+        **options,
+    )
+
+
+def words(said: list[Progress], identifier: str) -> list[str]:
+    """The statuses of one layer without repetitions."""
+    found: list[str] = []
+    for progress in said:
+        if progress.id == identifier and progress.status not in found[-1:]:
+            found.append(progress.status)
+    return found
+
+
+def layer_ids(image: Image) -> list[str]:
+    return [short(digest) for digest in image.blobs if digest != image.config_digest]
+
+
+def big_blob(image: Image) -> str:
+    """The digest of the blob that holds NOISE."""
+    return max(image.blobs, key=lambda digest: len(image.blobs[digest]))
