@@ -181,7 +181,7 @@ def test_device(client: Client) -> None:
 
 @pytest.mark.cgroup2
 def test_devices_of_the_host_are_out_of_reach(client: Client) -> None:
-    script = "mknod /tmp/disk b 254 0 && dd if=/tmp/disk of=/dev/null bs=512 count=1; mknod /tmp/mem c 1 1 && cat /tmp/mem"
+    script = "mknod /d b 254 0 && dd if=/d of=/dev/null bs=512 count=1; mknod /m c 1 1 && cat /m"
     result = client("run", "--rm", BUSYBOX, "sh", "-c", script)
     assert result.code != 0
     assert result.err.count("Operation not permitted") == 2, result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -135,6 +136,11 @@ def index(children: Sequence[Image], style: Style = "oci") -> Image:
 
 def descriptor(data: bytes, media_type: str) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": digest(data), "size": len(data)}
+
+
+def base64(text: str) -> str:
+    """As credentials stand in docker's config.json and in HTTP's basic scheme."""
+    return b64encode(text.encode()).decode()
 
 
 def encode(value: Any) -> bytes:

@@ -1,0 +1,196 @@
+"""The API's letter: headers, streams and orders that clients rely on but do not show."""
+
+from __future__ import annotations
+
+import json
+import struct
+import threading
+import time
+
+import pytest
+
+from rig.api import Api
+from rig.clients import Client
+from rig.engine import eventually
+
+BUSYBOX = "busybox"
+
+
+def create(api: Api, *command: str, **more: object) -> str:
+    answer = api.post("/containers/create", {"Image": BUSYBOX, "Cmd": list(command), **more})
+    assert answer.status == 201, answer
+    assert answer.json["Warnings"] == []
+    return str(answer.json["Id"])
+
+
+@pytest.mark.cgroup2
+def test_ping(api: Api) -> None:
+    plain = Api(api.path, "")
+    got, head = plain.get("/_ping"), plain.request("HEAD", "/_ping")
+    assert (got.status, got.body, head.status, head.body) == (200, b"OK", 200, b"")
+    for answer in (got, head):
+        assert answer.headers["api-version"] and answer.headers["ostype"] == "linux"
+        assert answer.headers["cache-control"] == "no-cache, no-store, must-revalidate"
+        assert answer.headers["server"].startswith("Docker/")
+
+
+def test_errors_are_json_exactly(api: Api) -> None:
+    answer = api.get("/containers/nobody/json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json == {"message": "No such container: nobody"}
+
+
+def frames(data: bytes) -> list[tuple[int, bytes]]:
+    found = []
+    while data:
+        kind, size = struct.unpack(">B3xI", data[:8])
+        found.append((kind, data[8 : 8 + size]))
+        data = data[8 + size :]
+    return found
+
+
+def test_attach_gets_the_first_byte(api: Api) -> None:
+    name = create(api, "sh", "-c", "echo out; echo err >&2")
+    stream = api.hijack(f"/containers/{name}/attach", stream=1, stdout=1, stderr=1)
+    assert api.post(f"/containers/{name}/start").status == 204
+    data = b""
+    while piece := stream.recv(65536):
+        data += piece
+    stream.close()
+    assert sorted(frames(data)) == [(1, b"out\n"), (2, b"err\n")]
+
+
+def test_end_of_input_is_no_hang_up(api: Api) -> None:
+    """A client without input shuts its writing side at once, and still wants the output."""
+    name = create(api, "sh", "-c", "sleep 0.3; echo late")
+    stream = api.hijack(f"/containers/{name}/attach", stream=1, stdout=1, stderr=1)
+    stream.shutdown(1)
+    api.post(f"/containers/{name}/start")
+    data = b""
+    while piece := stream.recv(65536):
+        data += piece
+    stream.close()
+    assert frames(data) == [(1, b"late\n")]
+
+
+def test_wait_answers_its_header_at_once(api: Api) -> None:
+    name = create(api, "sh", "-c", "exit 5")
+    with api.stream("POST", f"/containers/{name}/wait", condition="next-exit") as waiting:
+        assert waiting.status == 200
+        api.post(f"/containers/{name}/start")
+        assert json.loads(waiting.read()) == {"StatusCode": 5}
+    assert api.post(f"/containers/{name}/wait").json == {"StatusCode": 5}
+
+
+def test_wait_for_removal(api: Api) -> None:
+    name = create(api, "sh", "-c", "exit 6", HostConfig={"AutoRemove": True})
+    with api.stream("POST", f"/containers/{name}/wait", condition="removed") as waiting:
+        api.post(f"/containers/{name}/start")
+        assert json.loads(waiting.read()) == {"StatusCode": 6}
+    assert api.get(f"/containers/{name}/json").status == 404
+
+
+def test_removal_wakes_waiters_of_the_never_started(api: Api) -> None:
+    name = create(api, "true")
+    with api.stream("POST", f"/containers/{name}/wait", condition="removed") as waiting:
+        assert api.delete(f"/containers/{name}").status == 204
+        assert json.loads(waiting.read())["StatusCode"] == 0
+
+
+def test_exec_is_over_when_its_stream_ends(api: Api, docker: Client) -> None:
+    name = docker.detached(BUSYBOX, "sleep", "1000")
+    for code in range(5):
+        made = api.post(
+            f"/containers/{name}/exec", {"Cmd": ["sh", "-c", f"echo x; exit {code}"], "AttachStdout": True}
+        )
+        stream = api.hijack(f"/exec/{made.json['Id']}/start", {"Detach": False, "Tty": False})
+        data = b""
+        while piece := stream.recv(65536):
+            data += piece
+        stream.close()
+        assert frames(data) == [(1, b"x\n")]
+        seen = api.get(f"/exec/{made.json['Id']}/json").json
+        assert (seen["Running"], seen["ExitCode"]) == (False, code)
+
+
+def test_progress_is_chunked_lines(api: Api) -> None:
+    answer = api.post("/images/create", fromImage=BUSYBOX, tag="latest")
+    assert answer.headers["transfer-encoding"] == "chunked"
+    assert answer.body.endswith(b"\r\n")
+    messages = [json.loads(line) for line in answer.body.splitlines()]
+    assert messages[0] == {"status": "Pulling from library/busybox", "id": "latest"}
+    assert messages[-1]["status"].startswith("Status: ")
+
+
+def test_events_subscription_is_live_with_its_header(api: Api) -> None:
+    seen: list[dict[str, object]] = []
+    with api.stream("GET", "/events", filters=json.dumps({"container": ["watched"]})) as events:
+        api.post("/containers/create", {"Image": BUSYBOX, "Cmd": ["true"]}, name="watched")
+        api.post("/containers/watched/start")
+        while not seen or seen[-1]["Action"] != "die":
+            seen.append(json.loads(events.readline()))
+    assert [event["Action"] for event in seen] == ["create", "start", "die"]
+    assert seen[-1]["Actor"]["Attributes"]["exitCode"] == "0"  # type: ignore[index]
+    assert {"status", "id", "from", "Type", "time", "timeNano", "scope"} <= set(seen[0])
+
+
+def test_logs_flush_their_header(api: Api) -> None:
+    name = create(api, "sleep", "1000")
+    api.post(f"/containers/{name}/start")
+    begun = time.monotonic()
+    with api.stream("GET", f"/containers/{name}/logs", stdout=1, follow=1) as logs:
+        assert logs.status == 200
+        assert time.monotonic() - begun < 5
+
+
+def test_abandoned_waits_are_freed(api: Api) -> None:
+    name = create(api, "sleep", "1000")
+    api.post(f"/containers/{name}/start")
+    for _ in range(50):
+        with api.stream("POST", f"/containers/{name}/wait", condition="next-exit"):
+            pass
+    assert api.delete(f"/containers/{name}", force=1).status == 204
+
+
+def test_parallel_requests_on_connections_of_one_client(api: Api) -> None:
+    names = [create(api, "sh", "-c", "exit 3") for _ in range(20)]
+    codes: list[int] = []
+
+    def run(name: str) -> None:
+        with api.stream("POST", f"/containers/{name}/wait", condition="next-exit") as waiting:
+            api.post(f"/containers/{name}/start")
+            codes.append(json.loads(waiting.read())["StatusCode"])
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert codes == [3] * 20
+
+
+def test_inspect_has_what_clients_index(api: Api) -> None:
+    name = create(api, "true")
+    seen = api.get(f"/containers/{name}/json").json
+    assert seen["Name"].startswith("/") and seen["Mounts"] == [] and seen["Config"]["Labels"] == {}
+    assert seen["NetworkSettings"]["Ports"] == {} and "bridge" in seen["NetworkSettings"]["Networks"]
+    assert "Health" not in seen["State"] and seen["RestartCount"] == 0
+    listed = api.get("/containers/json", all=1).json[0]
+    assert listed["Id"] == name and listed["Names"] == [seen["Name"]] and isinstance(listed["Created"], int)
+    assert api.get("/volumes").json["Volumes"] in ([], None)
+
+
+def test_resize(api: Api) -> None:
+    script = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done"
+    name = create(api, "sh", "-c", script, Tty=True, HostConfig={"ConsoleSize": [11, 22]})
+    stream = api.hijack(f"/containers/{name}/attach", stream=1, stdout=1)
+    api.post(f"/containers/{name}/start")
+    data = b""
+    while b"ready" not in data:
+        data += stream.recv(100)
+    assert api.post(f"/containers/{name}/resize", h=33, w=44).status == 200
+    while b"33 44" not in data:
+        data += stream.recv(100)
+    stream.close()
+    api.post(f"/containers/{name}/kill")
+    eventually(lambda: api.post(f"/containers/{name}/resize", h=1, w=1).status == 409)

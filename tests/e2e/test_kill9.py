@@ -1,0 +1,197 @@
+"""SIGKILL to proad, its launcher, or both, at any time: what runs runs on and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from rig.engine import Engine, eventually
+from rig.registry import Registry
+
+BUSYBOX = "busybox"
+TICKER = "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.05; done"
+VICTIMS = {"proad": (True, False), "launcher": (False, True), "both": (True, True)}
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def strike(engine: Engine, victim: str) -> None:
+    """Kill, and bring proad back when it was hit."""
+    daemon, launcher = VICTIMS[victim]
+    for pid in engine.children() if launcher else ():
+        os.kill(pid, signal.SIGKILL)
+    if daemon:
+        engine.kill()
+        engine.start()
+
+
+@pytest.fixture
+def engine(fresh_engine: Engine) -> Engine:
+    fresh_engine.docker.ok("pull", "-q", BUSYBOX)
+    return fresh_engine
+
+
+@pytest.mark.cgroup2
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_what_runs_runs_on(engine: Engine, victim: str) -> None:
+    docker = engine.docker
+    name = docker.detached("--name", "ticker", BUSYBOX, "sh", "-c", TICKER)
+    pid = int(docker.inspect(name, "{{.State.Pid}}"))
+    strike(engine, victim)
+    assert alive(pid)
+    assert docker.ok("ps", "-q", "--no-trunc").strip() == name
+    assert int(docker.inspect(name, "{{.State.Pid}}")) == pid
+    assert docker.ok("exec", name, "echo", "still here") == "still here\n"
+    with docker.start("logs", "-f", "-n", "1", name) as logs:
+        assert logs.stdout
+        first = int(logs.stdout.readline().split()[1])
+        assert int(logs.stdout.readline().split()[1]) == first + 1
+        logs.kill()
+    with docker.start("attach", "--no-stdin", "--sig-proxy=false", name) as attached:
+        assert attached.stdout and attached.stdout.readline().startswith(b"tick ")
+        attached.kill()
+    ticks = [int(line.split()[1]) for line in docker.ok("logs", name).splitlines()]
+    assert ticks == list(range(1, len(ticks) + 1)), "a line is missing or there twice"
+    with docker.start("wait", name) as waiting:
+        docker.ok("kill", name)
+        assert waiting.communicate(timeout=20)[0] == b"137\n"
+    docker.ok("run", "--rm", BUSYBOX, "true")
+
+
+def test_an_end_that_nobody_saw(engine: Engine) -> None:
+    """The container ends while there is no proad: status, time and output are kept."""
+    docker = engine.docker
+    name = docker.detached(BUSYBOX, "sh", "-c", "echo begun; sleep 0.6; echo ended; exit 23")
+    engine.kill()
+    time.sleep(1.2)
+    engine.start()
+    eventually(lambda: docker.inspect(name, "{{.State.Status}}") == "exited")
+    assert docker.inspect(name, "{{.State.ExitCode}}") == "23"
+    assert docker.ok("logs", name) == "begun\nended\n"
+    again = docker("start", "-a", name)
+    assert (again.code, again.out) == (23, "begun\nended\n")
+
+
+def test_automatic_removal_is_made_up_for(engine: Engine) -> None:
+    docker = engine.docker
+    name = docker.detached("--rm", "-v", "/data", BUSYBOX, "sleep", "0.5")
+    engine.kill()
+    time.sleep(1)
+    engine.start()
+    eventually(lambda: docker.ok("ps", "-aq") == "" and docker.ok("volume", "ls", "-q") == "")
+    eventually(lambda: not (engine.data_root / "containers" / name).exists())
+
+
+def test_a_terminal_session_survives(engine: Engine) -> None:
+    docker = engine.docker
+    name = docker.detached("-it", BUSYBOX)
+    strike(engine, "both")
+    out, err = b"", b""
+    with docker.start("exec", name, "sh", "-c", "echo typed >/dev/pts/0") as typing:
+        out, err = typing.communicate(timeout=20)
+    assert (out, err) == (b"", b"")
+    eventually(lambda: "typed" in docker.ok("logs", name))
+
+
+@pytest.mark.timeout(300)
+def test_at_many_points(engine: Engine) -> None:
+    """proad dies at arbitrary moments of work; afterwards every record is whole and nothing lies about."""
+    docker, chance = engine.docker, random.Random(9)
+    kept = docker.detached(
+        "--name", "kept", "-v", "kept:/data", BUSYBOX, "sh", "-c", "echo x >/data/f; sleep 1000"
+    )
+    works = [
+        ("run", "--rm", BUSYBOX, "echo", "x"),
+        ("run", "-d", BUSYBOX, "sleep", "0.1"),
+        ("create", "-v", "/vol", BUSYBOX),
+        ("commit", "kept", "mine:1"),
+        ("exec", "kept", "true"),
+        ("pull", "busybox:1.36"),
+        ("rmi", "-f", "busybox:1.36"),
+        ("run", "--rm", "-e", "A=1", "-m", "32m", BUSYBOX, "true"),
+    ]
+    for round_ in range(24):
+        with docker.start(*works[round_ % len(works)]) as working:
+            time.sleep(chance.uniform(0, 0.12))
+            strike(engine, chance.choice(["proad", "proad", "both"]))
+            working.kill()
+        assert docker.inspect("kept", "{{.State.Running}}") == "true"
+    assert docker.ok("exec", "kept", "cat", "/data/f") == "x\n"
+    for line in docker.ok("ps", "-aq", "--no-trunc").split():
+        if line != kept:
+            docker.ok("rm", "-f", "-v", line)
+    docker.ok("pull", "busybox:1.36")
+    assert docker.ok("run", "--rm", "busybox:1.36", "echo", "whole") == "whole\n"
+    eventually(lambda: [path.name for path in (engine.data_root / "containers").iterdir()] == [kept], 20)
+    eventually(lambda: [path.name for path in (engine.exec_root / "containers").iterdir()] == [kept], 20)
+
+
+def test_stopping_politely_leaves_containers(engine: Engine) -> None:
+    docker = engine.docker
+    name = docker.detached(BUSYBOX, "sleep", "1000")
+    pid = int(docker.inspect(name, "{{.State.Pid}}"))
+    assert engine.end() == 0
+    assert alive(pid) and not engine.pidfile.exists()
+    engine.start()
+    assert docker.inspect(name, "{{.State.Pid}}") == str(pid)
+
+
+def test_the_launchers_loss_is_noticed(engine: Engine) -> None:
+    (launcher,) = engine.children()
+    os.kill(launcher, signal.SIGKILL)
+    assert engine.docker.ok("run", "--rm", BUSYBOX, "echo", "on") == "on\n"
+    assert engine.children() != [launcher]
+
+
+def test_killed_while_pulling(fresh_engine: Engine, big_image: object) -> None:
+    """A half pulled image is not there; the next pull completes it."""
+    docker = fresh_engine.docker
+    for pause in (0.05, 0.3, 0.8):
+        with docker.start("pull", "-q", "big") as pulling:
+            time.sleep(pause)
+            fresh_engine.kill()
+            pulling.wait(20)
+        fresh_engine.start()
+        if docker.ok("images", "-q"):
+            docker.ok("rmi", "-f", "big")
+    docker.ok("pull", "-q", "big")
+    assert docker.ok("images", "--format", "{{.Repository}}") == "big\n"
+    partial = [
+        path.name for path in fresh_engine.data_root.rglob("*") if "tmp" in path.name or "partial" in path.name
+    ]
+    assert not [name for name in partial if name not in ("tmp", "ingest")], partial
+
+
+def test_two_engines_side_by_side(engine: Engine, registry: Registry) -> None:
+    other = Engine(registry.url)
+    try:
+        other.start()
+        other.docker.ok("run", "-d", "--name", "same", BUSYBOX, "sleep", "1000")
+        engine.docker.ok("run", "-d", "--name", "same", BUSYBOX, "sleep", "1000")
+        assert other.docker.ok("ps", "-q") != engine.docker.ok("ps", "-q")
+        other.kill()
+        other.start()
+        assert other.docker.inspect("same", "{{.State.Running}}") == "true"
+        assert engine.docker.inspect("same", "{{.State.Running}}") == "true"
+    finally:
+        other.stop()
+    assert engine.docker.inspect("same", "{{.State.Running}}") == "true"
+
+
+def test_one_engine_for_one_data_root(engine: Engine) -> None:
+    second = Engine(engine.mirror, directory=engine.directory)
+    second.socket = engine.directory / "second.sock"
+    second.pidfile = engine.directory / "second.pid"
+    second.log = engine.directory / "second.log"
+    with pytest.raises(RuntimeError, match="did not start"):
+        second.start()
