@@ -133,6 +133,7 @@ def test_inner_cgroups_take_no_process(v2: CgroupV2) -> None:
         process.fork_into_cgroup(v2.directory_fd)
     assert cgroups.of_process(pid) == inner.path
     assert v2.processes() == [pid]
+    inner.close()
     v2.kill(signal.SIGKILL)
     os.waitpid(pid, 0)
 

@@ -101,13 +101,17 @@ class CgroupV2:
             program = b""  # privileged: nothing to check
         else:
             program = bpf.device_program(wanted.allow_by_default, list(wanted.exceptions.items()))
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            old = bpf.attached(self.directory_fd)
+            old = bpf.attached(directory)
         except OSError as error:
             if error.errno in (errno.ENOSYS, errno.EINVAL):
                 return [FEATURES["devices"]]
             raise
-        bpf.replace_device_program(self.directory_fd, program, old)
+        else:
+            bpf.replace_device_program(directory, program, old)
+        finally:
+            os.close(directory)
         return []
 
     def enter(self) -> None:
