@@ -16,6 +16,7 @@ from proa.errors import ProaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from proa.cli.command import Invocation
     from proa.client.client import Client
     from proa.client.http import Connection
 
@@ -110,8 +111,13 @@ def check_terminal(stdin: bool, tty: bool) -> None:
         raise Failure("the input device is not a TTY")
 
 
+def detach_keys(invocation: Invocation) -> str:
+    """Return the keys of `--detach-keys` or docker's configuration, "" for the usual ones."""
+    return str(invocation["detach-keys"] or invocation.config.get("detachKeys", ""))
+
+
 def detach_sequence(text: str) -> bytes:
     """Return the keys that end a session. Raises `InvalidArgument`."""
-    from proa.client import detach_keys
+    from proa.client.detach_keys import DEFAULT, parse
 
-    return detach_keys.parse(text or detach_keys.DEFAULT)
+    return parse(text or DEFAULT)

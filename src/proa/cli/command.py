@@ -51,7 +51,13 @@ class Command:
         problem = self._count(len(arguments))
         if problem:
             raise ArgumentError(problem, usage, name)
-        return self.run(Invocation(name, options, arguments, globals_)) or 0
+        if globals_["config"]:
+            os.environ["DOCKER_CONFIG"] = globals_["config"]
+        invocation = Invocation(name, options, arguments, globals_)
+        try:
+            return self.run(invocation) or 0
+        finally:
+            invocation.close()
 
     def _count(self, number: int) -> str:
         """Return what is wrong with the number of arguments, "" for nothing."""
@@ -82,6 +88,7 @@ class Invocation:
         self.arguments = arguments
         self.globals = globals_
         self._client: Client | None = None
+        self._config: dict[str, Any] | None = None
 
     def __getitem__(self, flag: str) -> Any:
         return self.options[flag]
@@ -94,6 +101,20 @@ class Invocation:
             self._client = Client(self.address(), os.environ.get("DOCKER_API_VERSION", ""))
         return self._client
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """Docker's configuration, read when it is first asked for."""
+        if self._config is None:
+            from proa.client.configuration import load
+
+            self._config = load(os.environ)
+        return self._config
+
+    def close(self) -> None:
+        """Hang up on the engine, if it was talked to."""
+        if self._client is not None:
+            self._client.close()
+
     def address(self) -> Address:
         """Return the engine to talk to: global flags, environment, default."""
         from proa.client.address import choose
@@ -103,8 +124,6 @@ class Invocation:
             from proa.errors import InvalidArgument
 
             raise InvalidArgument("specify only one -H")
-        if self.globals["config"]:
-            os.environ["DOCKER_CONFIG"] = self.globals["config"]
         return choose(hosts[0] if hosts else "", self.globals["context"], self._tls(), os.environ)
 
     def _tls(self) -> Tls | None:
@@ -112,12 +131,12 @@ class Invocation:
         if not verify and not self.globals["tls"] and not os.environ.get("DOCKER_TLS"):
             return None
         from proa.client.address import Tls
-        from proa.client.contexts import config_directory
+        from proa.client.configuration import directory
 
-        directory = os.environ.get("DOCKER_CERT_PATH") or config_directory(os.environ)
+        place = os.environ.get("DOCKER_CERT_PATH") or directory(os.environ)
         files = []
         for flag, name in (("tlscacert", "ca.pem"), ("tlscert", "cert.pem"), ("tlskey", "key.pem")):
-            path = f"{directory}/{name}"
+            path = f"{place}/{name}"
             files.append(self.globals[flag] or (path if os.path.exists(path) else ""))
         return Tls(files[0], files[1], files[2], verify)
 

@@ -28,6 +28,11 @@ def prepare(invocation: Invocation) -> dict[str, Any]:
     if policy not in _PULL and policy:
         raise InvalidArgument(f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"')
     check_name(image)
+    if "proxies" in invocation.config:
+        from proa.cli.options.proxies import variables
+
+        proxies = variables(invocation.config, invocation.client.address.url, invocation["env"])
+        config["Env"] = proxies + config.get("Env", [])
     return config
 
 

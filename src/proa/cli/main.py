@@ -39,6 +39,7 @@ USAGE = "Usage:  proa [OPTIONS] COMMAND [ARG...]"
 
 def main() -> None:
     """Run the command line of this process and end it, without the time that tearing Python down takes."""
+    default_pipe()
     status = run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -50,7 +51,6 @@ def main() -> None:
 
 def run(words: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Every error becomes one message on standard error."""
-    default_pipe()
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     sys.stderr.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     debug = False

@@ -27,10 +27,18 @@ class Client:
         self._prefix = f"/v{version}" if version else ""
         self._headers = headers or {}
         self._idle: Connection | None = None
+        self._opened: list[Connection] = []
 
     def connect(self) -> Connection:
         """Open a connection of its own, for a request that is sent now and answered later."""
-        return Connection(self.address.connect(), self.address.host_header)
+        connection = Connection(self.address.connect(), self.address.host_header)
+        self._opened.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in self._opened:
+            connection.close()
 
     def get(self, path: str, **parameters: str) -> Any:
         return self.call("GET", path, parameters)

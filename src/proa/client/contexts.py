@@ -7,6 +7,7 @@ import json
 import os
 
 from proa.client.address import Address, Tls
+from proa.client.configuration import directory
 from proa.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
@@ -14,15 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def config_directory(environment: Mapping[str, str]) -> str:
-    """Return where docker keeps its configuration."""
-    home = environment.get("HOME") or "/root"
-    return environment.get("DOCKER_CONFIG") or f"{home}/.docker"
-
-
 def load(name: str, environment: Mapping[str, str]) -> Address:
     """Return the address of the context `name`. Raises `NotFound`, `InvalidArgument` for a broken one."""
-    root = f"{config_directory(environment)}/contexts"
+    root = f"{directory(environment)}/contexts"
     identifier = hashlib.sha256(name.encode()).hexdigest()
     path = f"{root}/meta/{identifier}/meta.json"
     try:
@@ -36,9 +31,9 @@ def load(name: str, environment: Mapping[str, str]) -> Address:
     return Address(host, tls=_tls(f"{root}/tls/{identifier}/docker", bool(endpoint.get("SkipTLSVerify"))))
 
 
-def _tls(directory: str, skip_verification: bool) -> Tls | None:
-    if not os.path.isdir(directory):
+def _tls(files_in: str, skip_verification: bool) -> Tls | None:
+    if not os.path.isdir(files_in):
         return None
-    files = [f"{directory}/{name}.pem" for name in ("ca", "cert", "key")]
+    files = [f"{files_in}/{name}.pem" for name in ("ca", "cert", "key")]
     ca, certificate, key = (path if os.path.exists(path) else "" for path in files)
     return Tls(ca, certificate, key, verify=not skip_verification)

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 
-from proa.client.contexts import config_directory
+from proa.client import configuration
 from proa.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -48,20 +48,16 @@ def lookup(server: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def load(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return config.json, or what DOCKER_AUTH_CONFIG holds in its place."""
-    path = f"{config_directory(environment)}/config.json"
+    """Return docker's configuration, or what DOCKER_AUTH_CONFIG holds in its place."""
     text = environment.get("DOCKER_AUTH_CONFIG", "")
+    if not text:
+        return configuration.load(environment)
     try:
-        if not text:
-            with open(path, encoding="utf-8") as file:  # noqa: PTH123 (pathlib costs 8 ms)
-                text = file.read()
-        config = json.loads(text or "{}")
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InvalidArgument(f"loading config file: {path}: {error}") from None
+        config = json.loads(text)
+    except ValueError as error:
+        raise InvalidArgument(f"DOCKER_AUTH_CONFIG: {error}") from None
     if not isinstance(config, dict):
-        raise InvalidArgument(f"loading config file: {path}: not a JSON object")
+        raise InvalidArgument("DOCKER_AUTH_CONFIG: not a JSON object")
     return config
 
 

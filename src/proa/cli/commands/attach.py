@@ -19,12 +19,12 @@ _FLAGS = (
 
 
 def _run(invocation: Invocation) -> int:
-    from proa.cli.attached import Attached, check_terminal, detach_sequence
+    from proa.cli.attached import Attached, check_terminal, detach_keys, detach_sequence
 
     client = invocation.client
     container = client.get(f"/containers/{invocation.arguments[0]}/json")
     _check_state(container["State"])
-    tty, keys = container["Config"]["Tty"], invocation["detach-keys"]
+    tty, keys = container["Config"]["Tty"], detach_keys(invocation)
     stdin = container["Config"]["OpenStdin"] and not invocation["no-stdin"]
     check_terminal(stdin, tty)
     sequence = detach_sequence(keys) if tty else b""

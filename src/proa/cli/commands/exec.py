@@ -80,10 +80,10 @@ def _attached(invocation: Invocation, path: str, start: dict[str, Any]) -> int:
     client.receive(stream)
     keys = b""
     if tty:
-        from proa.cli.attached import detach_sequence, resize
+        from proa.cli.attached import detach_keys, detach_sequence, resize
         from proa.client.signals import on_resize
 
-        keys = detach_sequence(invocation["detach-keys"])
+        keys = detach_sequence(detach_keys(invocation))
         resize(client, path)
         on_resize(lambda: resize(client, path))
     try:

@@ -101,7 +101,7 @@ def _run(invocation: Invocation) -> None:
     parameters = parameter(conditions)
     if invocation["all"]:
         parameters["all"] = "1"
-    form = invocation["format"]
+    form = invocation["format"] or ("" if invocation["quiet"] else invocation.config.get("imagesFormat", ""))
     with_digests = invocation["digests"] or "{{.Digest}}" in form
     images = invocation.client.get("/images/json", **parameters)
     found = rows(sorted(images, key=lambda image: -int(image["Created"])), with_digests)

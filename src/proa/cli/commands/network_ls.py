@@ -60,7 +60,9 @@ def _run(invocation: Invocation) -> None:
     if invocation["quiet"] and not invocation["format"]:
         invocation.print(*(one["Id"][:SHORT_LENGTH] if truncate else one["Id"] for one in networks))
         return
-    invocation.print(*_listing(truncate).lines(networks, invocation["format"]))
+    invocation.print(
+        *_listing(truncate).lines(networks, invocation["format"] or invocation.config.get("networksFormat", ""))
+    )
 
 
 COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

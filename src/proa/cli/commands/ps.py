@@ -132,7 +132,7 @@ def _port_group(address: str, protocol: str, first: int, last: int, public_first
 def _run(invocation: Invocation) -> None:
     parameters = parameter(invocation["filter"])
     last = 1 if invocation["latest"] and invocation["last"] == -1 else invocation["last"]
-    form = invocation["format"]
+    form = invocation["format"] or ("" if invocation["quiet"] else invocation.config.get("psFormat", ""))
     if invocation["all"]:
         parameters["all"] = "1"
     if last != -1:
@@ -140,7 +140,7 @@ def _run(invocation: Invocation) -> None:
     if invocation["size"] or ".Size" in form or "json ." in form:
         parameters["size"] = "1"
     containers = invocation.client.get("/containers/json", **parameters)
-    if invocation["quiet"] and not invocation["format"]:
+    if invocation["quiet"] and not form:
         invocation.print(
             *(one["Id"] if invocation["no-trunc"] else one["Id"][:SHORT_LENGTH] for one in containers)
         )

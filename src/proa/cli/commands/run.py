@@ -68,9 +68,9 @@ def _start(invocation: Invocation, identifier: str) -> None:
 
 
 def _run_attached(invocation: Invocation, identifier: str, config: dict[str, Any]) -> int:
-    from proa.cli.attached import Attached, detach_sequence
+    from proa.cli.attached import Attached, detach_keys, detach_sequence
 
-    keys = invocation["detach-keys"]
+    keys = detach_keys(invocation)
     sequence = detach_sequence(keys) if config["Tty"] else b""
     attached = Attached(
         invocation.client,

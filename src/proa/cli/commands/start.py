@@ -43,11 +43,11 @@ def _start_all(invocation: Invocation) -> int:
 
 
 def _start_attached(invocation: Invocation) -> int:
-    from proa.cli.attached import Attached, detach_sequence
+    from proa.cli.attached import Attached, detach_keys, detach_sequence
 
     client = invocation.client
     container = client.get(f"/containers/{invocation.arguments[0]}/json")
-    config, keys = container["Config"], invocation["detach-keys"]
+    config, keys = container["Config"], detach_keys(invocation)
     tty = config["Tty"]
     stdin = invocation["interactive"] and config["OpenStdin"]
     sequence = detach_sequence(keys) if tty else b""

@@ -62,7 +62,7 @@ def _run(invocation: Invocation) -> None:
     if invocation["quiet"] and not invocation["format"]:
         invocation.print(*(volume["Name"] for volume in volumes))
         return
-    invocation.print(*_LISTING.lines(volumes, invocation["format"]))
+    invocation.print(*_LISTING.lines(volumes, invocation["format"] or invocation.config.get("volumesFormat", "")))
 
 
 COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

@@ -21,7 +21,7 @@ _CONFIG = {
 }  # fmt: skip
 _HOST_CONFIG = {
     "add-host": "ExtraHosts", "blkio-weight": "BlkioWeight", "blkio-weight-device": "BlkioWeightDevice",
-    "cap-add": "CapAdd", "cap-drop": "CapDrop", "cgroup-parent": "CgroupParent", "cidfile": "ContainerIDFile",
+    "cgroup-parent": "CgroupParent", "cidfile": "ContainerIDFile",
     "cpu-count": "CpuCount", "cpu-percent": "CpuPercent", "cpu-period": "CpuPeriod", "cpu-quota": "CpuQuota",
     "cpu-rt-period": "CpuRealtimePeriod", "cpu-rt-runtime": "CpuRealtimeRuntime", "cpu-shares": "CpuShares",
     "cpus": "NanoCpus", "cpuset-cpus": "CpusetCpus", "cpuset-mems": "CpusetMems",
@@ -57,6 +57,7 @@ _FUNCTIONS = {
         "network", "network-alias", "ip", "ip6", "mac-address", "link", "link-local-ip",
     ),
     "networks.ports_body": ("expose", "publish"),
+    "security.capabilities_body": ("cap-add", "cap-drop"),
     "security.namespaces_body": ("cgroupns", "pid", "userns", "uts"),
     "security.options_body": ("security-opt",),
 }  # fmt: skip
@@ -90,7 +91,7 @@ def _streams(options: Options, config: dict[str, Any]) -> None:
     interactive = options["interactive"]
     config["Tty"] = options["tty"]
     config["OpenStdin"] = interactive
-    config["AttachStdin"] = "stdin" in attach or (interactive and not attach)
+    config["AttachStdin"] = "stdin" in attach or interactive
     config["AttachStdout"] = "stdout" in attach or not attach
     config["AttachStderr"] = "stderr" in attach or not attach
     config["StdinOnce"] = interactive and config["AttachStdin"]

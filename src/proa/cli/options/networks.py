@@ -18,6 +18,7 @@ _NETWORK_KEYS = {
     "alias": "Aliases", "ip": "IPv4Address", "ip6": "IPv6Address", "mac-address": "MacAddress",
     "link-local-ip": "LinkLocalIPs", "driver-opt": "DriverOpts", "gw-priority": "GwPriority",
 }  # fmt: skip
+_ADDRESSES = ("IPv4Address", "IPv6Address", "LinkLocalIPs")  # sent in a group of their own
 _MAX_PORT = 65535
 
 
@@ -125,6 +126,9 @@ def networks_body(options: Options, body: dict[str, Any]) -> None:
     seen: dict[str, Any] = {}
     for one in networks:
         target = one.pop("Target")
+        addresses = {field: one.pop(field) for field in _ADDRESSES if field in one}
+        if addresses:
+            one["IPAMConfig"] = addresses
         if target in seen:
             raise InvalidArgument(f'network "{target}" is specified multiple times')
         seen[target] = one

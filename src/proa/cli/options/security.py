@@ -1,4 +1,4 @@
-"""`--security-opt`, and the namespaces shared with the host or another container."""
+"""`--security-opt`, capabilities, and the namespaces shared with the host or another container."""
 
 from __future__ import annotations
 
@@ -52,6 +52,19 @@ def _profile(path: str) -> str:
         return json.dumps(json.loads(text), separators=(",", ":"))
     except ValueError as error:
         raise InvalidArgument(f"compacting json for seccomp profile ({path}) failed: {error}") from None
+
+
+def capabilities_body(options: Options, body: dict[str, Any]) -> None:
+    """Names as CAP_NAME, each once; what both adding and dropping one means is the engine's to say."""
+    added = {_capability(name) for name in options["cap-add"]}
+    dropped = {_capability(name) for name in options["cap-drop"]}
+    body["HostConfig"]["CapAdd"] = sorted(added)
+    body["HostConfig"]["CapDrop"] = sorted(dropped)
+
+
+def _capability(name: str) -> str:
+    upper = name.strip().upper()
+    return upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
 
 
 def namespaces_body(options: Options, body: dict[str, Any]) -> None:
