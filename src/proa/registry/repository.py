@@ -53,6 +53,7 @@ class Repository:
         self._hosts = hosts
         self._identity = identity
         self._scope = f"repository:{reference.path}:pull"
+        self._known: list[Endpoint] = []
         self._preferred: Endpoint | None = None
 
     async def resolve(self, platform: Platform, *, cached: Cache | None = None) -> Resolved:
@@ -194,8 +195,9 @@ class Repository:
 
     async def _endpoints(self) -> list[Endpoint]:
         """Return the endpoints, first the one that answered last."""
-        found = await self._hosts.endpoints(self.reference.domain)
-        return sorted(found, key=lambda endpoint: endpoint != self._preferred)
+        if not self._known:  # asked once: it may need the resolver
+            self._known = await self._hosts.endpoints(self.reference.domain)
+        return sorted(self._known, key=lambda endpoint: endpoint != self._preferred)
 
 
 def _is_final(endpoint: Endpoint, error: ProaError) -> bool:
