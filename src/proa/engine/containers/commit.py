@@ -1,0 +1,55 @@
+"""`commit`: a container's part in it. It stands still meanwhile; `engine/images/commit.py` makes the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from proa.engine.containers import stop
+from proa.engine.records import Container, Status
+from proa.errors import Conflict
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+
+_GOING = {Status.DEAD: "Dead", Status.REMOVING: "being removed"}
+
+
+async def commit(
+    containers: Containers,
+    record: Container,
+    *,
+    repository: str = "",
+    tag: str = "",
+    comment: str = "",
+    author: str = "",
+    pause: bool = True,
+    changes: Sequence[str] = (),
+) -> str:
+    """Make an image of what the container changed and return its identifier.
+
+    A running container is frozen meanwhile unless `pause` is false. Raises `Conflict` for one that is being
+    removed, `InvalidArgument` for a bad name or change.
+    """
+    if record.state.status in _GOING:
+        raise Conflict(f"You cannot commit container {record.id} which is {_GOING[record.state.status]}")
+    frozen = pause and record.state.status == Status.RUNNING
+    if frozen:
+        await stop.pause(containers, record)
+    try:
+        image_id = await containers.committer.commit(
+            record,
+            containers.directory(record) / "upper",
+            repository=repository,
+            tag=tag,
+            comment=comment,
+            author=author,
+            changes=changes,
+        )
+    finally:
+        # It may have been killed or thawed meanwhile.
+        if frozen and record.state.status == Status.PAUSED:
+            await stop.unpause(containers, record)
+    name = f"{repository}:{tag}" if repository and tag else repository
+    containers.emit("commit", record, comment=comment, imageID=image_id, imageRef=name)
+    return image_id
