@@ -85,3 +85,7 @@ def image_of_other_platform(reference: str, actual: str, wanted: str) -> NotFoun
         f"image with reference {reference} was found but its platform ({actual}) "
         f"does not match the specified platform ({wanted})"
     )
+
+
+def volume_in_use(name: str, containers: list[str]) -> Conflict:
+    return Conflict(f"remove {name}: volume is in use - [{', '.join(containers)}]")
