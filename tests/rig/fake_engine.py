@@ -55,6 +55,12 @@ class FakeEngine:
         self.networks = FakeNetworks()
         self.registry: Any = SimpleNamespace()
 
+    def close(self) -> None:
+        """Close what clients are still attached by."""
+        for clients in self.containers.attached.values():
+            for descriptor, _ in clients:
+                os.close(descriptor)
+
 
 class FakeContainers:
     def __init__(self, engine: FakeEngine) -> None:
@@ -287,7 +293,9 @@ class FakeImages:
     def __init__(self, engine: FakeEngine) -> None:
         self._engine = engine
         layers = [Layer(chain_id=DIFF_ID, diff_id=DIFF_ID, size=1000)]
-        self.store: Any = SimpleNamespace(layers=SimpleNamespace(of_image=lambda image_id: layers))
+        self.store: Any = SimpleNamespace(layers=SimpleNamespace(
+                of_image=lambda image_id: layers, all=lambda: layers if self.images else []
+            ))
         self.images = [
             Image(
                 id=BUSYBOX.digest,

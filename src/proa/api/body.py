@@ -36,7 +36,7 @@ class Body:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to read, now or later."""
-        return self._done and not self._pieces
+        return self._done and not self._pieces and self._error is None
 
     @property
     def ended(self) -> bool:

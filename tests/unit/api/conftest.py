@@ -16,8 +16,10 @@ from rig.raw_client import Client
 
 
 @pytest.fixture
-async def engine() -> FakeEngine:
-    return FakeEngine()
+async def engine() -> AsyncIterator[FakeEngine]:
+    engine = FakeEngine()
+    yield engine
+    engine.close()
 
 
 @pytest.fixture
@@ -54,6 +56,7 @@ class Served:
         self._ready.set()
         await self._stop.wait()
         await server.close(patience=1)
+        self.engine.close()
 
     def __enter__(self) -> Served:
         self._thread.start()

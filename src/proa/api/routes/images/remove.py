@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from proa import times
+from proa.api.facade import Images
 from proa.api.request import Request, Response, json_response
 from proa.engine import filtering, filters
-from proa.engine.images.image import Image
 from proa.engine.images.remove import Removed
 from proa.errors import Conflict, NotFound, Unsupported
 
@@ -31,9 +31,9 @@ async def prune(request: Request) -> Response:
     dangling = filtering.boolean(wanted, "dangling")
     limits = [times.parse_moment(text, times.now()) for text in wanted.get("until", ())]
     used = {record.image_id for record in request.engine.containers.all()}
-    before = images.list(all=True)
+    before = _layers_size(images)
     removed: list[Removed] = []
-    for image in before:
+    for image in tuple(images.list(all=True)):
         if image.id in used or (dangling is not False and image.names):
             continue
         if not all(image.created < limit for limit in limits):
@@ -45,14 +45,14 @@ async def prune(request: Request) -> Response:
                 removed += images.remove(name)
             except (Conflict, NotFound):  # it is needed by another image, or went with one
                 continue
-    space = _size(before) - _size(images.list(all=True))
-    return json_response({"ImagesDeleted": _documents(removed) or None, "SpaceReclaimed": max(space, 0)})
+    space = max(before - _layers_size(images), 0)
+    return json_response({"ImagesDeleted": _documents(removed) or None, "SpaceReclaimed": space})
 
 
 def _documents(removed: Iterable[Removed]) -> list[dict[str, str]]:
     return [{"Untagged": item.untagged} if item.untagged else {"Deleted": item.deleted} for item in removed]
 
 
-def _size(images: Iterable[Image]) -> int:
-    """Return what images take; layers that several share count for the largest of those that end in them."""
-    return sum({image.layers[-1] if image.layers else image.id: image.size for image in images}.values())
+def _layers_size(images: Images) -> int:
+    """Return what all layers take together, in bytes."""
+    return sum(layer.size for layer in images.store.layers.all())
