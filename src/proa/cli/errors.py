@@ -30,7 +30,7 @@ class ArgumentError(Failure):
     """Too many or too few arguments."""
 
     def __init__(self, message: str, usage: str, command: str) -> None:
-        verb = "See" if "at least" in message else "Run"
+        verb = "See" if "at least" in message and "at most" not in message else "Run"
         super().__init__(
             f"proa: '{command}' {message}\n\n{usage}\n\n{verb} '{command} --help' for more information"
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _socket
 
-from proa.client.errors import CannotConnect
+from proa.client.errors import CannotConnect, NotRunning
 from proa.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -69,7 +69,7 @@ class Address:
                 f"{error.strerror}"
             ) from None
         except OSError:
-            raise CannotConnect(
+            raise NotRunning(
                 f"Cannot connect to the Proa daemon at {self.url}. Is the proad daemon running?"
             ) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proa.client.errors import CannotConnect, DaemonError
+from proa.client.errors import CannotConnect, DaemonError, NotRunning
 from proa.client.http import Connection, query
 from proa.client.wire import decode, encode
 from proa.errors import Internal
@@ -30,8 +30,19 @@ class Client:
         self._opened: list[Connection] = []
 
     def connect(self) -> Connection:
-        """Open a connection of its own, for a request that is sent now and answered later."""
-        connection = Connection(self.address.connect(), self.address.host_header)
+        """Open a connection of its own, for a request that is sent now and answered later.
+
+        The local engine is started when it does not run.
+        """
+        try:
+            connection = Connection(self.address.connect(), self.address.host_header)
+        except NotRunning:
+            if not self.address.default:
+                raise
+            from proa.client.spawn import start
+
+            start(self.address)
+            connection = Connection(self.address.connect(), self.address.host_header)
         self._opened.append(connection)
         return connection
 

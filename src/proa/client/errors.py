@@ -20,6 +20,10 @@ class CannotConnect(Unavailable):
     """Nothing answers at the engine's address."""
 
 
+class NotRunning(CannotConnect):
+    """There is no socket at the engine's address, or nobody listens on it."""
+
+
 class Detached(ProaError):
     """The user pressed the detach keys: the container runs on, the session is over."""
 

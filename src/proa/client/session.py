@@ -10,13 +10,12 @@ import os
 import select
 from _socket import MSG_NOSIGNAL, SHUT_WR
 
-from proa.client.detach_keys import Watcher
 from proa.client.errors import Detached
 from proa.client.stdcopy import STDERR, Demultiplexer
-from proa.client.terminal import RawMode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from proa.client.detach_keys import Watcher
     from proa.client.http import Connection
 
 _READ_SIZE = 65536
@@ -41,7 +40,7 @@ class Session:
         self._stdin = stdin
         self._outputs = {1: stdout, 2: stderr}
         self._demultiplexer = Demultiplexer()
-        self._watcher = Watcher(detach_keys if tty else b"")
+        self._watcher = _watcher(detach_keys) if tty and detach_keys else None
         self._pending = b""  # read from the user, not yet taken by the engine
         self._input_ended = stdin < 0
 
@@ -50,6 +49,8 @@ class Session:
         if self._first:
             self._write_output(self._first)
         if self._tty and self._stdin >= 0:
+            from proa.client.terminal import RawMode
+
             with RawMode(self._stdin):
                 self._copy()
         else:
@@ -107,6 +108,9 @@ class Session:
             self._input_ended = True
             self._close_input()
             return
+        if self._watcher is None:
+            self._pending = data
+            return
         self._pending, detached = self._watcher.feed(data)
         if detached:
             raise Detached
@@ -126,6 +130,12 @@ class Session:
             self._socket.shutdown(SHUT_WR)
         except OSError:
             pass  # closed by the other side already
+
+
+def _watcher(keys: bytes) -> Watcher:
+    from proa.client.detach_keys import Watcher
+
+    return Watcher(keys)
 
 
 def write_all(fd: int, data: bytes) -> None:

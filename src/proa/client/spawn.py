@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from proa.client.address import Address
 
 DEADLINE = 10.0  # seconds
+_IDLE = 600  # seconds without clients and containers after which an engine that was not asked for leaves
 _PAUSE = 0.01
 _LOG_TAIL = 400  # characters of the engine's log that an error quotes
 
@@ -23,6 +24,8 @@ def start(address: Address) -> None:
 
     Raises `CannotConnect` with what the engine said when it does not come up in `DEADLINE` seconds.
     """
+    if os.geteuid():
+        raise _failure(address, "only root can start it")
     directory = os.path.dirname(address.path)
     try:
         os.makedirs(directory, 0o711, exist_ok=True)
@@ -63,12 +66,13 @@ def _spawn(directory: str) -> tuple[int, str]:
 
 def _program() -> list[str]:
     """Return the command of the engine that was installed together with this command line."""
+    options = ["--idle-exit", str(_IDLE)]
     beside = os.path.dirname(os.path.realpath(sys.argv[0]))
     for directory in [beside, *os.environ.get("PATH", os.defpath).split(":")]:
         path = f"{directory}/proad"
         if os.access(path, os.X_OK):
-            return [path]
-    return [sys.executable, "-m", "proa.engine_main"]
+            return [path, *options]
+    return [sys.executable, "-m", "proa.engine_main", *options]
 
 
 def _wait(address: Address, child: int, log: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from proa.cli.command import Command
+from proa.cli.command import ANY, Command
 from proa.cli.errors import Failure
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ def _run(invocation: Invocation) -> None:
     from proa.cli.commands.commit import repository_and_tag
     from proa.cli.formatting.progress import show
 
-    source, *names = invocation.arguments
+    source, *names = invocation.arguments[:2]
     parameters = repository_and_tag(names[0] if names else "")
     if invocation["message"]:
         parameters["message"] = invocation["message"]
@@ -56,4 +56,4 @@ def _pieces(fd: int) -> Iterator[bytes]:
         yield piece
 
 
-COMMAND = Command(_run, "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", flags=_FLAGS, least=1, most=2)
+COMMAND = Command(_run, "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", flags=_FLAGS, least=1, most=ANY)

@@ -226,6 +226,7 @@ class _Expression:
             self._skip_space()
             if not self._take(","):
                 break
+            self._skip_space()
         if names and (self._take(":=") or self._take("=")):
             return names, self._tokens[self._position - 1][1] == ":="
         self._position = start
