@@ -20,6 +20,7 @@ from proa.engine.containers.containers import Containers
 from proa.engine.containers.shims import Launcher
 from proa.engine.database import Database
 from proa.engine.events import Events
+from proa.engine.images.commit import Committer
 from proa.engine.images.images import Images
 from proa.engine.images.import_ import Importer
 from proa.engine.images.pull import Puller
@@ -53,7 +54,7 @@ class Engine:
         self.bridge = DefaultBridge(
             name=settings.bridge or name,
             table=table,
-            state_file=settings.exec_root / "bridge.json",
+            state_file=root / "bridge.json",
             bip=settings.bip,
             mtu=settings.mtu,
             network_id=self.networks.get("bridge").id,
@@ -86,7 +87,13 @@ class Engine:
             registry=self.registry,
             max_concurrent_downloads=settings.max_concurrent_downloads,
         )
+        self.importer = Importer(
+            images=self.images, database=self.database, content=self.content, layers=self.layers
+        )
         self.containers.images = self.images
+        self.containers.committer = Committer(
+            images=self.images, database=self.database, content=self.content, layers=self.layers
+        )
         self.execs = self.containers.execs
 
     @classmethod
@@ -123,6 +130,3 @@ class Engine:
         self.layers.close()
         self.trash.close()
         self.database.close()
-
-
-__all__ = ["Engine", "Importer"]

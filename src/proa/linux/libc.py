@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import struct
+
 from proa.linux import libc
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds

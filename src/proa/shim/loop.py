@@ -19,18 +19,18 @@ class Loop:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._readers: dict[int, Callable[[], None]] = {}
-        self._writers: dict[int, Callable[[], None]] = {}
+        self._readers: dict[int, Callable[[], object]] = {}
+        self._writers: dict[int, Callable[[], object]] = {}
         self._masks: dict[int, int] = {}
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._serial = 0
         self.running = True
 
-    def on_read(self, fd: int, callback: Callable[[], None] | None) -> None:
+    def on_read(self, fd: int, callback: Callable[[], object] | None) -> None:
         """Call `callback` while `fd` is readable; None ends that."""
         self._change(self._readers, fd, callback)
 
-    def on_write(self, fd: int, callback: Callable[[], None] | None) -> None:
+    def on_write(self, fd: int, callback: Callable[[], object] | None) -> None:
         """Call `callback` while `fd` is writable; None ends that."""
         self._change(self._writers, fd, callback)
 
@@ -41,13 +41,13 @@ class Loop:
         if self._masks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+    def later(self, seconds: float, callback: Callable[[], object]) -> None:
         """Call `callback` once after `seconds`."""
         self._serial += 1
         heapq.heappush(self._timers, (time.monotonic() + seconds, self._serial, callback))
 
     def _change(
-        self, table: dict[int, Callable[[], None]], fd: int, callback: Callable[[], None] | None
+        self, table: dict[int, Callable[[], object]], fd: int, callback: Callable[[], object] | None
     ) -> None:
         if callback is None:
             table.pop(fd, None)

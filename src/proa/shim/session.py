@@ -186,7 +186,7 @@ class Session:
     # --- output -----------------------------------------------------------------------------------------
 
     def _watch(self, fd: int) -> None:
-        self._loop.on_read(fd, lambda: self._source_readable(fd) and None)
+        self._loop.on_read(fd, lambda: self._source_readable(fd))
 
     def _source_readable(self, fd: int) -> bool:
         """Move one chunk; return whether there may be more at once."""

@@ -6,12 +6,14 @@ Methods take a full id, a name or a unique prefix. Each verb's own module says w
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 from proa import cgroups
+from proa.archive.diff import Change
 from proa.engine import spec
 from proa.engine.containers import attach, changes, commit, create, ending, remove, start, stop, top
 from proa.engine.containers.execs import Execs
@@ -21,6 +23,7 @@ from proa.engine.containers.store import ContainerStore
 from proa.engine.containers.wait import Waiters
 from proa.engine.database import Database
 from proa.engine.events import Events
+from proa.engine.images.commit import Committer
 from proa.engine.images.images import Images
 from proa.engine.logs import LogLine, LogRequest, read
 from proa.engine.names import validate_container_name
@@ -36,6 +39,8 @@ from proa.network.default_bridge import DefaultBridge
 from proa.snapshots.layers import Layers
 from proa.snapshots.overlay import make_writable, overlay_mount
 from proa.snapshots.trash import Trash
+
+_log = logging.getLogger(__name__)
 
 
 class Containers:
@@ -63,7 +68,9 @@ class Containers:
         self.bridge = bridge
         self.launcher = launcher
         self.trash = trash
-        self.images: Images  # set by the engine: images ask back which containers there are
+        # Set by the engine: images ask back which containers there are.
+        self.images: Images
+        self.committer: Committer
         self.filters = Filters(settings.exec_root / "seccomp")
         self.waiters = Waiters()
         self.runs: dict[str, Run] = {}
@@ -141,7 +148,7 @@ class Containers:
         path = spec.log_path(self.directory(record), record.id)
         return read(path, request, lambda: record.running)
 
-    async def changes(self, name: str) -> Sequence[changes.Change]:
+    async def changes(self, name: str) -> Sequence[Change]:
         return await changes.of(self, self.get(name))
 
     async def size_rw(self, name: str) -> int:
@@ -192,9 +199,6 @@ class Containers:
             return self.host.read_text().strip()
         return identifier[:12]
 
-    def image_ids(self) -> set[str]:
-        return set(self.images.store.ids())
-
     def emit(self, action: str, record: Container, **attributes: str) -> None:
         """Tell of a container, with the attributes that Docker gives every event of one."""
         own = {**record.options.labels, "image": record.options.image, "name": record.name}
@@ -236,7 +240,12 @@ class Containers:
         """Run something that nobody waits for, and see it through."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("background work failed", exc_info=error)
 
     async def close(self) -> None:
         """Leave all containers to their shims."""

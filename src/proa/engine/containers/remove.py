@@ -48,7 +48,7 @@ async def remove_now(containers: Containers, record: Container, *, volumes: bool
     containers.trash.discard(containers.settings.container_directory(record.id))
     containers.store.delete(record)
     mountpoints.release(containers, record, anonymous=volumes)
-    if record.image_id not in containers.image_ids():
+    if containers.images.store.get(record.image_id) is None:
         containers.images.release_layers(record.layers)
     containers.emit("destroy", record)
     containers.waiters.removed(record)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proa import times
 from proa.engine import spec
@@ -57,7 +57,7 @@ async def start(containers: Containers, record: Container) -> None:
     containers.deliver(record.id)
 
 
-async def _launch(containers: Containers, record: Container, run: Run) -> dict[str, object]:
+async def _launch(containers: Containers, record: Container, run: Run) -> dict[str, Any]:
     """Make everything the container needs and let its shim start it."""
     settings = containers.settings
     runtime_directory = settings.runtime_directory(record.id)
@@ -86,7 +86,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     await created
     for future in attached:
         await future
-    result: dict[str, object] = await started
+    result: dict[str, Any] = await started
     return result
 
 

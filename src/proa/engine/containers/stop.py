@@ -40,8 +40,7 @@ async def send(containers: Containers, record: Container, number: int) -> None:
     try:
         await run.connection.request("kill", signal=number)
     except (ShimError, ShimGone):
-        if record.running:
-            run.connection and run.connection.drain()
+        containers.deliver(record.id)  # the shim has refused because it knows of the end
 
 
 async def stop(containers: Containers, record: Container, timeout: int | None, text: str = "") -> None:
