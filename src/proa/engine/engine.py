@@ -10,6 +10,7 @@ run on when it closes, or is killed, and the next one adopts them.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,6 +34,8 @@ from proa.network.default_bridge import names as bridge_names
 from proa.registry import Registry
 from proa.snapshots.layers import Layers
 from proa.snapshots.trash import Trash
+
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -113,6 +116,8 @@ class Engine:
         """Take up the state that the disk and the running shims have."""
         self.launcher.start()
         self.images.sweep()
+        for chain_id in await self.puller.repair():
+            _log.warning("layer %s was lost; pull its images again", chain_id)
         await adopt.adopt(self.containers)
         running = [record.endpoint for record in self.containers.all() if record.running and record.endpoint]
         await asyncio.to_thread(self.bridge.setup, [endpoint for endpoint in running if endpoint.address])
@@ -124,6 +129,7 @@ class Engine:
         await self.containers.close()
         self.launcher.close()
         self.events.close()
+        await self.puller.stop()
         self.puller.close()
         await self.registry.close()
         await asyncio.to_thread(self.bridge.close)

@@ -98,6 +98,7 @@ class Container:
                     os.close(fd)
             else:
                 with step("make a pid namespace"):
+                    _leave_pid_namespace()
                     namespaces.unshare(namespaces.CLONE_NEWPID)
 
     def _cgroup_directories(self) -> dict[str, str]:
@@ -135,6 +136,13 @@ class Container:
         if directory is None:
             return os.fork()
         return process.fork_into_cgroup(directory)
+
+
+def _leave_pid_namespace() -> None:
+    """Undo an earlier run's: the children of a process that starts a container again need a new one."""
+    fd = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    namespaces.setns(fd, namespaces.CLONE_NEWPID)
+    os.close(fd)
 
 
 def _run_child(
