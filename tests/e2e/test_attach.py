@@ -21,8 +21,12 @@ TRAPPING = (
 def test_attach_sees_output_from_now_on(client: Client) -> None:
     name = client.detached("-i", BUSYBOX, "sh", "-c", "echo early; read word; echo got $word; exit 4")
     eventually(lambda: client.ok("logs", name) == "early\n")
-    result = client("attach", name, stdin="word\n")
-    assert (result.out, result.code) == ("got word\n", 4)
+    with client.start("attach", name) as attached:
+        assert attached.stdin and attached.stdout
+        attached.stdin.write(b"word\n")
+        attached.stdin.flush()  # and stays open: at the end of input a client is let go
+        assert attached.stdout.read() == b"got word\n"
+        assert attached.wait(20) == 4
 
 
 def test_several_at_once(client: Client) -> None:
@@ -41,10 +45,10 @@ def test_start_attached(client: Client) -> None:
 
 
 def test_start_prints_names(client: Client) -> None:
-    client.ok("create", "--name", "a", BUSYBOX)
-    client.ok("create", "--name", "b", BUSYBOX)
-    assert client.ok("start", "a", "b") == "a\nb\n"
-    client.fails("start", "a", "nobody", code=1, match="No such container: nobody")
+    client.ok("create", "--name", "one", BUSYBOX)
+    client.ok("create", "--name", "two", BUSYBOX)
+    assert client.ok("start", "one", "two") == "one\ntwo\n"
+    client.fails("start", "one", "nobody", code=1, match="No such container: nobody")
 
 
 def test_half_close(client: Client) -> None:
@@ -71,8 +75,9 @@ def test_signals_stay_outside_on_request(client: Client, api: Api) -> None:
     with client.start("run", "--name", "kept", "--sig-proxy=false", BUSYBOX, "sh", "-c", TRAPPING) as running:
         assert running.stdout and running.stdout.readline() == b"ready\n"
         running.send_signal(signal.SIGTERM)
-        running.wait(20)
+        time.sleep(0.5)
     assert api.get("/containers/kept/json").json["State"]["Running"] is True
+    assert client.ok("logs", "kept") == "ready\n"
 
 
 def test_attach_to_what_does_not_run(client: Client) -> None:

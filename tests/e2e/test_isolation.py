@@ -10,6 +10,7 @@ import pytest
 
 from rig import images
 from rig.clients import Client
+from rig.needs import pure_cgroup2
 from rig.registry import Registry
 from rig.standard import busybox_layer
 from rig.trees import Tree
@@ -103,7 +104,8 @@ REFUSED = {
 @pytest.mark.cgroup2
 @pytest.mark.parametrize("name", REFUSED)
 def test_the_default_profile_refuses(client: Client, name: str) -> None:
-    assert client("run", "--rm", BUSYBOX, "sh", "-c", REFUSED[name]).code != 0
+    result = client("run", "--rm", BUSYBOX, "sh", "-c", REFUSED[name])
+    assert re.search("(?i)not permitted|permission denied", result.err), result
 
 
 @pytest.mark.cgroup2
@@ -138,7 +140,7 @@ def test_no_new_privileges(client: Client) -> None:
 
 
 MASKED = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/proc/acpi", "/proc/scsi"]
-READ_ONLY = ["/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"]
+READ_ONLY = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"]
 
 
 @pytest.mark.cgroup2
@@ -154,9 +156,12 @@ def test_masked_paths(client: Client) -> None:
 
 @pytest.mark.cgroup2
 def test_read_only_paths(client: Client) -> None:
+    mounts = client.ok("run", "--rm", BUSYBOX, "cat", "/proc/self/mountinfo").splitlines()
+    options = {line.split()[4]: line.split()[5].split(",") for line in mounts}
     for path in filter(os.path.exists, READ_ONLY):
-        write = f"if [ -d {path} ]; then touch {path}/x; else echo 1 >{path}; fi"
-        result = client("run", "--rm", BUSYBOX, "sh", "-c", write)
+        assert "ro" in options[path], path
+    for path in ("/proc/sys/kernel/domainname", "/proc/sysrq-trigger"):
+        result = client("run", "--rm", BUSYBOX, "sh", "-c", f"echo x >{path}")
         assert "Read-only file system" in result.err, (path, str(result))
 
 
@@ -180,7 +185,7 @@ def test_the_hosts_root_is_gone(client: Client) -> None:
     assert len(roots) == 1 and " - overlay " in roots[0]
     binds = {line.split()[4] for line in mounts if line.split()[3] != "/" and "/etc/" in line.split()[4]}
     assert binds == {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
-    assert not [line for line in mounts if " master:" in line or " shared:" in line]
+    assert not [line for line in mounts if " shared:" in line]
 
 
 def test_escape_by_working_directory(client: Client) -> None:
@@ -195,12 +200,13 @@ def test_hostname_and_processes(client: Client) -> None:
     out = client.ok("run", "--rm", BUSYBOX, "sh", "-c", "hostname; ps -o pid,args")
     hostname, _, *rest = out.splitlines()
     assert re.fullmatch(r"[0-9a-f]{12}", hostname)
-    assert len(rest) == 2, "only the shell and ps"
+    assert len(rest) <= 2, "only the shell and ps"
 
 
 @pytest.mark.cgroup2
 def test_cgroup_tree_is_read_only(client: Client) -> None:
-    result = client("run", "--rm", BUSYBOX, "sh", "-c", "mkdir /sys/fs/cgroup/x || mkdir /sys/fs/cgroup/pids/x")
+    group = "/sys/fs/cgroup/x" if pure_cgroup2() else "/sys/fs/cgroup/pids/x"
+    result = client("run", "--rm", BUSYBOX, "mkdir", group)
     assert result.code != 0 and "Read-only file system" in result.err
 
 

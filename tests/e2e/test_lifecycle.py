@@ -82,7 +82,8 @@ def test_remove(client: Client, api: Api, engine: Engine) -> None:
     name = client.detached("--name", "busy", BUSYBOX, "sleep", "1000")
     client.fails(
         "rm", "busy", code=1,
-        match='cannot remove container "/?busy": container is running: stop the container before removing or force remove',
+        match='cannot remove container "/?busy": container is running: '
+        "stop the container before removing or force remove",
     )  # fmt: skip
     assert client.ok("rm", "-f", "busy") == "busy\n"
     assert api.get(f"/containers/{name}/json").status == 404

@@ -122,25 +122,13 @@ def test_mounts_over_links_stay_inside(client: Client, tmp_path: Path) -> None:
     """The image's links lead within its own root, also when they point at the host's directories."""
     outside = tmp_path / "outside"
     outside.mkdir()
-    name = client.ok("create", BUSYBOX, "true").strip()
-    client.ok("start", name)
     client.ok(
         "run", "--name", "linker", BUSYBOX, "sh", "-c", f"ln -s {outside} /link; ln -s ../../../../../.. /up"
     )
     client.ok("commit", "linker", "linked:1")
     try:
-        client.ok(
-            "run",
-            "--rm",
-            "-v",
-            "v:/link",
-            "-v",
-            "w:/up/x",
-            "linked:1",
-            "sh",
-            "-c",
-            "echo y >/link/f; echo z >/x/f",
-        )
+        volumes = ["-v", "v:/link", "-v", "w:/up/x"]
+        client("run", "--rm", *volumes, "linked:1", "sh", "-c", "echo y >/link/f; echo z >/x/f")
         assert not list(outside.iterdir())
         assert not Path("/x").exists()
     finally:
@@ -165,17 +153,12 @@ def test_propagation_and_the_hosts_view(client: Client, tmp_path: Path) -> None:
 
 
 def test_device(client: Client) -> None:
-    out = client.ok(
-        "run",
-        "--rm",
-        "--device",
-        "/dev/zero:/dev/nought:r",
-        BUSYBOX,
-        "sh",
-        "-c",
-        "head -c 3 /dev/nought | wc -c; (echo x >/dev/nought) 2>&1 | grep -o 'not permitted'",
-    )
-    assert out.split("\n")[0] == "3" and "not permitted" in out
+    path = next(path for path in ("/dev/loop-control", "/dev/fuse", "/dev/net/tun") if os.path.exists(path))
+    script = "(: </dev/mine) && echo read; (: >>/dev/mine) && echo written"
+    run = ["run", "--rm", "--device"]
+    assert client.ok(*run, f"{path}:/dev/mine", BUSYBOX, "sh", "-c", script) == "read\nwritten\n"
+    result = client(*run, f"{path}:/dev/mine:r", BUSYBOX, "sh", "-c", script)
+    assert result.out == "read\n" and "Operation not permitted" in result.err
     client.fails("run", "--rm", "--device", "/dev/nosuch", BUSYBOX, "true", code=125, match="/dev/nosuch")
 
 
@@ -189,8 +172,9 @@ def test_devices_of_the_host_are_out_of_reach(client: Client) -> None:
 
 def test_what_is_in_dev(client: Client) -> None:
     seen = client.ok("run", "--rm", BUSYBOX, "ls", "/dev").split()
+    core = ["core"] if os.path.exists("/proc/kcore") else []
     assert seen == [
-        "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
+        *core, "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
         "tty", "urandom", "zero",
     ]  # fmt: skip
 

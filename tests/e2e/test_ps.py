@@ -124,7 +124,8 @@ def test_both_clients_print_the_same(docker: Client, proa: Client) -> None:
         return re.sub(r"(Less than a second|About a minute|\d+ \w+)( ago)?", "T", text)
 
     for arguments in (
-        ("ps", "-a"), ("ps", "-aq"), ("ps", "-a", "--no-trunc"), ("ps", "-as"), ("images",), ("images", "--digests"),
+        ("ps", "-a"), ("ps", "-aq"), ("ps", "-a", "--no-trunc"), ("ps", "-as"), ("images",),
+        ("images", "--digests"),
         ("images", "-q", "--no-trunc"), ("history", "busybox"), ("inspect", "two"), ("inspect", "busybox"),
         ("volume", "ls"), ("network", "ls"), ("port", "one"), ("diff", "two"), ("logs", "two"),
         ("ps", "-a", "--format", "json"), ("image", "ls", "--format", "json"), ("wait", "two"),
@@ -154,7 +155,7 @@ def test_rename(client: Client) -> None:
 
 def test_top(client: Client) -> None:
     name = client.detached(BUSYBOX, "sh", "-c", "sleep 100 & sleep 200")
-    eventually(lambda: client.ok("top", name).count("sleep") >= 3)
+    eventually(lambda: client.ok("top", name).count("sleep") >= 2)
     lines = client.ok("top", name).splitlines()
     assert lines[0].split() == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
     assert client.ok("top", name, "-o", "pid,args").splitlines()[0].split() == ["PID", "COMMAND"]

@@ -88,14 +88,14 @@ def test_by_digest(client: Client, registry: Registry) -> None:
     assert client.ok("run", "--rm", f"busybox@{digest}", "echo", "pinned") == "pinned\n"
 
 
-def test_platform(client: Client) -> None:
+def test_platform(client: Client, registry: Registry) -> None:
     client.ok("pull", "--platform", "linux/arm64", "busybox")
     assert client.inspect("busybox", "{{.Os}}/{{.Architecture}}{{.Variant}}") == "linux/arm64v8"
     client.fails(
         "pull",
         "--platform",
         "linux/s390x",
-        "busybox",
+        f"{registry.address}/library/busybox",
         code=1,
         match="no matching manifest for linux/s390x in the manifest list entries",
     )

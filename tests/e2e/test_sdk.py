@@ -9,6 +9,11 @@ from docker.errors import APIError, ContainerError, ImageNotFound, NotFound
 from rig.engine import eventually
 
 BUSYBOX = "busybox"
+# docker-py leaves sockets of exec streams to the garbage collector
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def test_run(sdk: docker.DockerClient) -> None:

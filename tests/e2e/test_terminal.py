@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -59,7 +60,9 @@ def test_resize(open_terminal: Open) -> None:
 def test_control_c_reaches_the_program(open_terminal: Open) -> None:
     with open_terminal("run", "-it", "--rm", BUSYBOX) as terminal:
         terminal.expect(PROMPT)
-        terminal.line("sleep 1000")
+        terminal.line("echo go''ing; sleep 1000")
+        terminal.expect("going")
+        time.sleep(0.3)  # until it sleeps
         terminal.send("\x03")
         terminal.expect(PROMPT)
         terminal.line("echo sta''tus $?")

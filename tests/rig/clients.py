@@ -36,6 +36,15 @@ class Result:
         return f"$ {self.command}\nexit {self.code}\nstdout: {self.out}\nstderr: {self.err}"
 
 
+class Running(subprocess.Popen[bytes]):
+    """A command beside the test. At the end of `with` it is killed if it still runs."""
+
+    def __exit__(self, *exception: Any) -> None:
+        if self.poll() is None:
+            self.kill()
+        super().__exit__(*exception)
+
+
 class Client:
     """One command line (the docker CLI or proa) speaking to one engine.
 
@@ -97,10 +106,10 @@ class Client:
         assert re.search(match, result.err), f"no match for {match!r}\n{result}"
         return result.err
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **options: Any) -> Running:
         """The command running beside the test, with pipes: `with client.start(…) as it:`."""
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        return subprocess.Popen(self.command(*arguments), env=self.environment, **(pipes | options))
+        return Running(self.command(*arguments), env=self.environment, **(pipes | options))
 
     # What nearly every test does.
 

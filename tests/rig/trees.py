@@ -36,7 +36,9 @@ class Tree:
         return self._add(path, tarfile.SYMTYPE, 0o777, linkname=target)
 
     def hard_link(self, path: str, target: str) -> Self:
-        return self._add(path, tarfile.LNKTYPE, 0o644, linkname=target)
+        """Another name of `target`; with its mode and owner, which appliers set once more."""
+        same = next((info for info, _ in self.entries if info.name == target), tarfile.TarInfo())
+        return self._add(path, tarfile.LNKTYPE, same.mode, same.uid, same.gid, linkname=target)
 
     def character_device(self, path: str, major: int, minor: int, mode: int = 0o666) -> Self:
         return self._add(path, tarfile.CHRTYPE, mode, device=(major, minor))
