@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import zstandard
 from isal import igzip_lib, isal_zlib
 
+from proa.archive.zstd_frames import FrameWalker
 from proa.errors import InvalidArgument
 
 PIECE = 256 << 10
@@ -117,51 +117,38 @@ def _step(name: str, member: _Stepwise, data: bytes) -> bytes:
 
 
 def _zstd(start: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
-    # The reader does not tell a stream cut off inside a frame from a whole one. So one more frame with a
-    # random mark follows the last: it is only seen when all before it was complete.
-    mark = os.urandom(16)
-    feed = _Feed(start, source, zstandard.ZstdCompressor(level=1).compress(mark))
+    feed = _Feed(start, source)
     context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     reader = context.stream_reader(feed, read_size=PIECE, read_across_frames=True)  # type: ignore[arg-type]
-    held = b""
+    while piece := _read(reader):
+        yield piece
+    if not feed.frames.complete:
+        raise _corrupt("zstd", "unexpected end")
+
+
+def _read(reader: zstandard.ZstdDecompressionReader) -> bytes:
     try:
-        while piece := reader.read(PIECE):
-            if len(piece) < len(mark):  # the mark may be cut in two: keep it whole
-                held += piece
-                continue
-            if held:
-                yield held
-            held = piece
+        return reader.read(PIECE)
     except zstandard.ZstdError as error:
         raise _corrupt("zstd", str(error)) from None
-    if not held.endswith(mark):
-        raise _corrupt("zstd", "unexpected end")
-    if len(held) > len(mark):
-        yield held[: -len(mark)]
 
 
 class _Feed:
     """Chunks as the file object that zstandard reads from."""
 
-    def __init__(self, start: bytes, source: Iterator[bytes], end: bytes) -> None:
-        self._pieces = self._all(start, source, end)
-        self._left = memoryview(b"")
-
-    @staticmethod
-    def _all(start: bytes, source: Iterator[bytes], end: bytes) -> Iterator[bytes]:
-        yield start
-        yield from source
-        yield end
+    def __init__(self, start: bytes, source: Iterator[bytes]) -> None:
+        self._chunk = start
+        self._position = 0
+        self._source = source
+        self.frames = FrameWalker()
 
     def read(self, size: int) -> bytes:
-        while not self._left:
-            chunk = next(self._pieces, None)
-            if chunk is None:
-                return b""
-            self._left = memoryview(chunk)
-        piece = self._left[:size]
-        self._left = self._left[size:]
-        return bytes(piece)
+        if self._position == len(self._chunk):
+            self._chunk, self._position = _next(self._source), 0
+        piece = self._chunk[self._position : self._position + size]
+        self._position += len(piece)
+        self.frames.feed(piece)
+        return piece
 
 
 def _corrupt(name: str, why: str) -> InvalidArgument:

@@ -244,4 +244,6 @@ def _apply_pax(entry: Entry, pax: Mapping[bytes, bytes]) -> None:
                 raise invalid(f"the attribute name {show(name)} is malformed")
             if entry.xattrs is None:
                 entry.xattrs = {}
+            # GNU tar's way to write "=", which would end the key.
+            name = name.replace(b"%3D", b"=").replace(b"%25", b"%")
             entry.xattrs[name.decode("utf-8", "surrogateescape")] = value

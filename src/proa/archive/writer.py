@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from struct import Struct
 
-from proa.archive.entry import BLOCK, DIRECTORY, PAX, REGULAR
+from proa.archive.entry import BLOCK, DIRECTORY, PAX, REGULAR, XATTR_PREFIX
 
 _PIECE = 256 << 10
 _MAX_OCTAL_SIZE = 8**11 - 1
@@ -52,7 +52,8 @@ class Writer:
         if mtime % 10**9 or not 0 <= mtime // 10**9 <= _MAX_OCTAL_SIZE:
             records[b"mtime"] = _seconds(mtime)
         for attribute, content in (xattrs or {}).items():
-            records[b"SCHILY.xattr." + os.fsencode(attribute)] = content
+            escaped = os.fsencode(attribute).replace(b"%", b"%25").replace(b"=", b"%3D")
+            records[XATTR_PREFIX + escaped] = content
         if records:
             body = b"".join(_record(key, records[key]) for key in sorted(records))
             # The name is for readers that know no pax records; they see one file beside each.
