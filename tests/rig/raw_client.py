@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something that nobody tells of has happened."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 class Reply(NamedTuple):

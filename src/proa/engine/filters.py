@@ -95,9 +95,7 @@ def _by_health(values: list[str]) -> Test:
 
 def _by_exit_code(values: list[str]) -> Test:
     codes = {_exit_code(value) for value in values}
-    return lambda record: (
-        record.state.exit_code in codes and not record.running and record.state.started_at > 0
-    )
+    return lambda record: record.state.exit_code in codes and not record.running and record.state.started_at > 0
 
 
 def _by_volume(values: list[str]) -> Test:
@@ -184,8 +182,7 @@ def _ancestry(names: Iterable[str], find_image: FindImage) -> Callable[[str], bo
 def _on_network(record: Container, values: Iterable[str]) -> bool:
     identifier = record.endpoint.network_id if record.endpoint is not None else ""
     return any(
-        value == record.options.network_mode or (identifier and identifier.startswith(value))
-        for value in values
+        value == record.options.network_mode or (identifier and identifier.startswith(value)) for value in values
     )
 
 

@@ -102,7 +102,9 @@ async def test_inspect_never_has_null_where_clients_index(client: Client) -> Non
 async def test_inspect_shows_mounts(client: Client, engine: FakeEngine) -> None:
     identifier = await client.create()
     engine.containers.records[identifier].mounts = [
-        MountPoint(type="volume", name="data", source="/v/data/_data", destination="/data", driver="local", mode="z"),
+        MountPoint(
+            type="volume", name="data", source="/v/data/_data", destination="/data", driver="local", mode="z"
+        ),
         MountPoint(type="bind", source="/tmp", destination="/t", read_write=False, propagation="rprivate"),
     ]
     assert (await client.get(f"/containers/{identifier}/json")).json["Mounts"] == [
@@ -138,9 +140,7 @@ SHAPES: list[tuple[str, dict[str, bool]]] = [
 
 
 @pytest.mark.parametrize(("version", "fields"), SHAPES, ids=[version for version, _ in SHAPES])
-async def test_inspect_has_the_shape_of_the_version(
-    client: Client, version: str, fields: dict[str, bool]
-) -> None:
+async def test_inspect_has_the_shape_of_the_version(client: Client, version: str, fields: dict[str, bool]) -> None:
     identifier = await client.create()
     document = (await client.get(f"/v{version}/containers/{identifier}/json")).json
     endpoint = document["NetworkSettings"]["Networks"]["bridge"]

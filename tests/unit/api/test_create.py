@@ -35,7 +35,7 @@ def test_nulls_count_as_absent() -> None:
             "MemorySwappiness": None, "OomKillDisable": None, "PortBindings": None, "Init": None,
             "Mounts": None, "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         },
-        "NetworkingConfig": {"EndpointsConfig": {"bridge": {"IPAMConfig": None, "Aliases": None, "MacAddress": ""}}},
+        "NetworkingConfig": {"EndpointsConfig": {"bridge": {"IPAMConfig": None, "Aliases": None}}},
     }  # fmt: skip
     assert options(**body) == ContainerOptions(image="busybox")
 
@@ -119,7 +119,10 @@ MOUNTS: list[tuple[dict[str, Any], Mount]] = [
         {"Binds": ["/a:/b:ro,rslave"]},
         Mount(type="bind", source="/a", target="/b", read_only=True, propagation="rslave", create_source=True),
     ),
-    ({"Binds": ["data:/b:nocopy"]}, Mount(type="volume", source="data", target="/b", no_copy=True, create_source=True)),
+    (
+        {"Binds": ["data:/b:nocopy"]},
+        Mount(type="volume", source="data", target="/b", no_copy=True, create_source=True),
+    ),
     ({"Binds": ["/b"]}, Mount(type="volume", target="/b")),
     ({"Binds": ["/a:/b:z,cached"]}, Mount(type="bind", source="/a", target="/b", create_source=True)),
     (
@@ -132,15 +135,44 @@ MOUNTS: list[tuple[dict[str, Any], Mount]] = [
         Mount(type="bind", source="/a", target="/b", read_only=True),
     ),
     (
-        {"Mounts": [{"Type": "bind", "Source": "/a", "Target": "/b", "BindOptions": {
-            "Propagation": "rshared", "NonRecursive": True, "CreateMountpoint": True}}]},
-        Mount(type="bind", source="/a", target="/b", propagation="rshared", non_recursive=True, create_source=True),
+        {
+            "Mounts": [
+                {
+                    "Type": "bind",
+                    "Source": "/a",
+                    "Target": "/b",
+                    "BindOptions": {"Propagation": "rshared", "NonRecursive": True, "CreateMountpoint": True},
+                }
+            ]
+        },
+        Mount(
+            type="bind", source="/a", target="/b", propagation="rshared", non_recursive=True, create_source=True
+        ),
     ),
     (
-        {"Mounts": [{"Type": "volume", "Source": "v", "Target": "/b", "VolumeOptions": {
-            "NoCopy": True, "Labels": {"a": "b"}, "Subpath": "s", "DriverConfig": {"Name": "local", "Options": {"o": "1"}}}}]},
+        {
+            "Mounts": [
+                {
+                    "Type": "volume",
+                    "Source": "v",
+                    "Target": "/b",
+                    "VolumeOptions": {
+                        "NoCopy": True,
+                        "Labels": {"a": "b"},
+                        "Subpath": "s",
+                        "DriverConfig": {"Name": "local", "Options": {"o": "1"}},
+                    },
+                }
+            ]
+        },
         Mount(
-            type="volume", source="v", target="/b", no_copy=True, labels={"a": "b"}, subpath="s", driver="local",
+            type="volume",
+            source="v",
+            target="/b",
+            no_copy=True,
+            labels={"a": "b"},
+            subpath="s",
+            driver="local",
             driver_options={"o": "1"},
         ),
     ),
@@ -148,7 +180,7 @@ MOUNTS: list[tuple[dict[str, Any], Mount]] = [
         {"Mounts": [{"Type": "tmpfs", "Target": "/b", "TmpfsOptions": {"SizeBytes": 9, "Mode": 0o700}}]},
         Mount(type="tmpfs", target="/b", tmpfs_size=9, tmpfs_mode=0o700),
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("config", "expected"), MOUNTS)
@@ -173,7 +205,10 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"HostConfig": {"Binds": ["/a:/b:ro,rw"]}}, "invalid mode: ro,rw"),
     ({"HostConfig": {"Binds": ["./a:/b"]}}, "use absolute path"),
     ({"HostConfig": {"Binds": ["/a:/b", "/c:/b/"]}}, "Duplicate mount point: /b"),
-    ({"HostConfig": {"Mounts": [{"Type": "x", "Target": "/a"}]}}, 'invalid mount config for type "x": mount type unknown'),
+    (
+        {"HostConfig": {"Mounts": [{"Type": "x", "Target": "/a"}]}},
+        'invalid mount config for type "x": mount type unknown',
+    ),
     ({"HostConfig": {"Mounts": [{"Type": "bind", "Target": "/a"}]}}, "field Source must not be empty"),
     ({"HostConfig": {"Mounts": [{"Type": "bind", "Source": "a", "Target": "/a"}]}}, "mount path must be absolute"),
     ({"HostConfig": {"Mounts": [{"Type": "volume"}]}}, "field Target must not be empty"),
@@ -182,7 +217,10 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         "field VolumeOptions must not be specified",
     ),
     ({"HostConfig": {"RestartPolicy": {"Name": "often"}}}, "unknown policy 'often'"),
-    ({"HostConfig": {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 1}}}, "maximum retry count can only be used"),
+    (
+        {"HostConfig": {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 1}}},
+        "maximum retry count can only be used",
+    ),
     (
         {"HostConfig": {"RestartPolicy": {"Name": "always"}, "AutoRemove": True}},
         "can't create 'AutoRemove' container with restart policy",
@@ -211,7 +249,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         "user specified IP address is supported on user defined networks only",
     ),
     ({"MacAddress": "a", "NetworkingConfig": {"EndpointsConfig": {"bridge": {"MacAddress": "b"}}}}, "must match"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("body", "message"), INVALID)
@@ -243,7 +281,7 @@ UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
     ({"HostConfig": {"NetworkMode": "bridge"}, "NetworkingConfig": {"EndpointsConfig": {"mine": {}}}}, "mine"),
     ({"NetworkingConfig": {"EndpointsConfig": {"bridge": {"DriverOpts": {"a": "b"}}}}}, "driver_opts"),
     ({"HostConfig": {"Mounts": [{"Type": "image", "Source": "x", "Target": "/a"}]}}, "image"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("body", "option"), UNSUPPORTED)

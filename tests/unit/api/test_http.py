@@ -13,7 +13,7 @@ from proa.api.body import HIGH_WATER
 from proa.api.server import Server
 from proa.engine.images.progress import Progress
 from rig.fake_engine import FakeEngine
-from rig.raw_client import Client
+from rig.raw_client import Client, until
 
 
 async def test_a_connection_serves_many_requests(client: Client) -> None:
@@ -101,7 +101,10 @@ async def test_a_stream_over_old_http_has_no_chunks(client: Client, engine: Fake
 
 async def test_the_body_is_asked_for_when_it_is_wanted(client: Client) -> None:
     exchange = await client.connect()
-    head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 19\r\nExpect: 100-continue\r\n\r\n"
+    head = (
+        b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 19\r\nExpect: 100-continue\r\n\r\n"
+    )
     await exchange.send(head % b"/containers/create")
     assert await exchange.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
     await exchange.send(b'{"Image": "busybox"}'[:19])
@@ -146,9 +149,7 @@ async def test_an_abandoned_wait_is_freed(client: Client, engine: FakeEngine, se
     waiting.writer.write_eof()
     await asyncio.sleep(0.02)
     await waiting.close()
-    async with asyncio.timeout(5):
-        while server.connections > open_before:
-            await asyncio.sleep(0.01)
+    await until(lambda: server.connections <= open_before)
     assert engine.containers.waiters[identifier][0][1].cancelled()
 
 
@@ -172,9 +173,7 @@ async def test_a_request_sent_before_leaving_is_done(client: Client, engine: Fak
     leaving = await client.connect()
     await leaving.request("DELETE", f"/containers/{identifier}")
     await leaving.close()
-    async with asyncio.timeout(5):
-        while identifier in engine.containers.records:
-            await asyncio.sleep(0.01)
+    await until(lambda: identifier not in engine.containers.records)
 
 
 async def test_a_slow_reader_holds_up_only_its_own_stream(client: Client, engine: FakeEngine) -> None:
@@ -237,9 +236,7 @@ async def test_a_pull_is_cancelled_with_its_client(client: Client, engine: FakeE
     await exchange.request("POST", "/images/create?fromImage=x&tag=latest")
     await exchange.head()
     await exchange.close()
-    async with asyncio.timeout(5):
-        while not engine.images.cancelled:
-            await asyncio.sleep(0.01)
+    await until(lambda: engine.images.cancelled)
 
 
 async def test_many_clients_at_once(client: Client) -> None:

@@ -60,9 +60,7 @@ DIGEST = "sha256:" + "a" * 64
         ("fromImage=host:5000/busybox", "host:5000/busybox", True),
     ],
 )
-async def test_what_is_pulled(
-    client: Client, engine: FakeEngine, query: str, name: str, all_tags: bool
-) -> None:
+async def test_what_is_pulled(client: Client, engine: FakeEngine, query: str, name: str, all_tags: bool) -> None:
     await client.post(f"/images/create?{query}&platform=linux/arm64")
     pulled, options = engine.images.pulls[0]
     assert (pulled, options["all_tags"], options["platform"]) == (name, all_tags, "linux/arm64")
@@ -120,9 +118,7 @@ async def test_the_list_has_the_shape_of_the_version(
 
 
 @pytest.mark.parametrize(("version", "tags"), [("1.42", ["<none>:<none>"]), ("1.43", [])])
-async def test_images_without_names(
-    client: Client, engine: FakeEngine, version: str, tags: list[str]
-) -> None:
+async def test_images_without_names(client: Client, engine: FakeEngine, version: str, tags: list[str]) -> None:
     engine.images.images[0].names = []
     (row,) = (await client.get(f"/v{version}/images/json")).json
     assert row["RepoTags"] == tags

@@ -162,9 +162,7 @@ async def test_registries_are_asked(client: Client, engine: FakeEngine) -> None:
         ("POST", "/networks/prune", 200), ("OPTIONS", "/anything", 200),
     ],
 )  # fmt: skip
-async def test_what_proa_has_not_is_told_clearly(
-    client: Client, method: str, target: str, status: int
-) -> None:
+async def test_what_proa_has_not_is_told_clearly(client: Client, method: str, target: str, status: int) -> None:
     reply = await client.call(method, target, b"")
     assert reply.status == status
     if status >= 400:

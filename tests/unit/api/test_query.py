@@ -59,7 +59,7 @@ def test_values_are_decoded() -> None:
 
 @pytest.mark.parametrize("text", ["a=%", "a=%zz", "%4=1", "a=%ff", "a=1;b=2"])
 def test_broken_queries_are_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument, match="invalid (URL|semicolon)"):
+    with pytest.raises(InvalidArgument, match=r"invalid (URL|semicolon)"):
         Query(text)
 
 
@@ -87,7 +87,9 @@ def test_versions_are_split_off(path: str, expected: tuple[str, str]) -> None:
     assert versions.split(path) == expected
 
 
-@pytest.mark.parametrize(("text", "version"), [("", (1, 51)), ("1.24", (1, 24)), ("1.44", (1, 44)), ("1.44.1", (1, 44))])
+@pytest.mark.parametrize(
+    ("text", "version"), [("", (1, 51)), ("1.24", (1, 24)), ("1.44", (1, 44)), ("1.44.1", (1, 44))]
+)
 def test_versions_are_agreed(text: str, version: tuple[int, int]) -> None:
     assert versions.negotiate(text) == version
 

@@ -59,6 +59,8 @@ async def _import(request: Request) -> None:
     chunks: AsyncIterable[bytes] = request.body
 
     async def work(emit: Emit) -> None:
+        if source != "-":
+            emit({"status": f"Downloading from {source}"})
         image_id = await request.engine.importer.import_(
             chunks,
             reference=f"{repository}:{tag}" if repository and tag else repository,
