@@ -1,0 +1,78 @@
+"""The engines that are measured: Proa, and Docker where scripts/get-docker has unpacked it.
+
+Everything runs in a network and a mount namespace of its own (`isolated`): neither the host's firewall
+nor its mount table ever sees a peer, and what is left of it goes with the namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from rig import cache
+from rig.engine import Engine
+
+INSIDE = "PROA_BENCH_INSIDE"
+DOCKER_GROUP = "/proa-bench-docker"
+
+
+def isolated() -> None:
+    """Replace this process by itself in fresh network and mount namespaces."""
+    if INSIDE in os.environ:
+        return
+    script = 'ip link set lo up && exec "$@"'
+    words = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+    os.environ[INSIDE] = "1"
+    os.execvp(words[0], [*words, sys.executable, "-m", "bench", *sys.argv[1:]])
+
+
+class Peer(Engine):
+    """dockerd, driven as proad is: it takes the same options."""
+
+    def __init__(self, mirror: str, directory: Path) -> None:
+        super().__init__(mirror, ["--cgroup-parent", DOCKER_GROUP], directory)
+
+    @property
+    def command(self) -> list[str]:
+        return [str(docker_root() / "sbin/dockerd"), *super().command[1:]]
+
+    def start(self) -> Peer:
+        os.environ["PATH"] = f"{docker_root()}/sbin:{docker_root()}/bin:{os.environ['PATH']}"
+        super().start()
+        return self
+
+    def stop(self) -> None:
+        super().stop()
+        for hierarchy in Path("/sys/fs/cgroup").iterdir():
+            group = Path(f"{hierarchy}{DOCKER_GROUP}")
+            if group.is_dir():
+                group.rmdir()
+
+
+def docker_root() -> Path:
+    return cache.directory() / "docker-engine" / "usr"
+
+
+def docker_is_there() -> bool:
+    return (docker_root() / "sbin/dockerd").exists() and shutil.which("runc") is not None
+
+
+def start(mirror: str, *, docker: bool, where: str | None = None) -> dict[str, Engine]:
+    """Start the engines with data below `where` (default: the temporary folder's disk), busybox pulled."""
+    found: dict[str, Engine] = {}
+    kinds: dict[str, type[Engine]] = {"proa": Engine} | ({"docker": Peer} if docker else {})
+    for name, kind in kinds.items():
+        directory = Path(tempfile.mkdtemp(prefix=f"bench-{name}-", dir=where))
+        found[name] = kind(mirror, directory=directory) if kind is Peer else Engine(mirror, (), directory)
+        found[name].start()
+        answer = found[name].api.post("/images/create", fromImage="busybox", tag="latest")
+        assert b"errorDetail" not in answer.body, answer.body
+    return found
+
+
+def stop(engines: dict[str, Engine]) -> None:
+    for engine in engines.values():
+        engine.stop()
