@@ -83,6 +83,10 @@ class Attached:
             detach_keys=detach_keys,
         ).run()
 
+    def await_removal(self) -> None:
+        """Return when the engine has removed a container that could not be started."""
+        self._waiting.read()
+
     def status(self) -> int:
         """Return the exit code, waiting for the end. Raises `Failure` when the engine cannot tell."""
         answer = decode(self._waiting.read())

@@ -113,7 +113,16 @@ class Session:
             return
         self._pending, detached = self._watcher.feed(data)
         if detached:
-            raise Detached
+            self._leave()
+
+    def _leave(self) -> None:
+        """What was typed before the detach keys still belongs to the container. Raises `Detached`."""
+        self._socket.setblocking(True)
+        try:
+            self._socket.sendall(self._pending, MSG_NOSIGNAL)
+        except OSError:
+            pass  # it has ended in this moment
+        raise Detached
 
     def _send_pending(self) -> None:
         try:

@@ -35,15 +35,16 @@ def start(address: Address) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _answers(address):
-            _wait(address, *_spawn(directory))
+            log = f"{directory}/proad.log"
+            said_before = os.path.getsize(log) if os.path.exists(log) else 0
+            _wait(address, _spawn(log), log, said_before)
     finally:
         os.close(lock)
 
 
-def _spawn(directory: str) -> tuple[int, str]:
-    """Start proad in a session of its own; return its process id and the path of its log."""
+def _spawn(log: str) -> int:
+    """Start proad in a session of its own, writing to `log`; return its process id."""
     program = _program()
-    log = f"{directory}/proad.log"
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     child = os.fork()
@@ -61,7 +62,7 @@ def _spawn(directory: str) -> tuple[int, str]:
             os._exit(127)
     os.close(output)
     os.close(nothing)
-    return child, log
+    return child
 
 
 def _program() -> list[str]:
@@ -72,16 +73,18 @@ def _program() -> list[str]:
         path = f"{directory}/proad"
         if os.access(path, os.X_OK):
             return [path, *options]
-    return [sys.executable, "-m", "proa.engine_main", *options]
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = f"import sys; sys.path.append({package!r}); from proa.engine_main import main; sys.exit(main())"
+    return [sys.executable, "-c", code, *options]
 
 
-def _wait(address: Address, child: int, log: str) -> None:
+def _wait(address: Address, child: int, log: str, said_before: int) -> None:
     end = time.monotonic() + DEADLINE
     while time.monotonic() < end:
         if _answers(address):
             return
         if os.waitpid(child, os.WNOHANG)[0]:
-            raise _failure(address, _tail(log))
+            raise _failure(address, _tail(log, said_before))
         time.sleep(_PAUSE)
     raise _failure(address, f"it does not answer after {DEADLINE:.0f} seconds; see {log}")
 
@@ -94,8 +97,10 @@ def _answers(address: Address) -> bool:
     return True
 
 
-def _tail(path: str) -> str:
+def _tail(path: str, start: int) -> str:
+    """Return the last line or lines that the engine wrote since `start`."""
     with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 (pathlib costs 8 ms)
+        file.seek(start)
         return file.read()[-_LOG_TAIL:].strip() or f"it ended without a word; see {path}"
 
 

@@ -74,7 +74,8 @@ def test_missing_image_is_pulled(engine: Recorder, proa: Proa) -> None:
     assert outcome == (
         0,
         "",
-        "Unable to find image 'busybox:latest' locally\nlatest: Pulling from library/busybox\nabc: Pull complete\n",
+        "Unable to find image 'busybox:latest' locally\n"
+        "latest: Pulling from library/busybox\nabc: Pull complete\n",
     )
     assert engine.only("POST /images/create").query == {"fromImage": "docker.io/library/busybox", "tag": "latest"}
 
@@ -105,7 +106,7 @@ STARTS = [
 @pytest.mark.parametrize(("message", "code"), STARTS)
 def test_start_fails(message: str, code: int, engine: Recorder, proa: Proa) -> None:
     engine.on(f"POST /containers/{ID}/start", error(500, message))
-    engine.on(f"POST /containers/{ID}/wait", Reply(value={"StatusCode": 127}))
+    engine.on(f"POST /containers/{ID}/wait", Reply(value={"StatusCode": 127, "Error": {"Message": message}}))
     for flags in ([], ["--rm"], ["-d"]):
         outcome = proa("run", *flags, "busybox")
         text = f"proa: Error response from daemon: {message}\n\nRun 'proa run --help' for more information\n"

@@ -87,7 +87,7 @@ def _run_attached(invocation: Invocation, identifier: str, config: dict[str, Any
         _start(invocation, identifier)
     except Failure as error:
         if invocation["rm"] and not isinstance(error.__cause__, CannotConnect):
-            attached.status()  # the engine removes it: be done when it is gone
+            attached.await_removal()
         raise
     attached.follow_window()
     try:
