@@ -65,10 +65,7 @@ def by_api(engines: dict[str, Engine], rounds: int) -> Iterator[Comparison]:
     """create + start + wait + automatic removal; exec."""
     for network, target in (("none", "12 ms"), ("bridge", "15 ms")):
         sessions = {name: Session(engine) for name, engine in engines.items()}
-        works: dict[str, Work] = {
-            name: lambda session=session: session.run(network)
-            for name, session in sessions.items()  # type: ignore[misc]
-        }
+        works: dict[str, Work] = {name: partial(session.run, network) for name, session in sessions.items()}
         yield compare(f"API: run echo, network {network}", works, rounds, target=target)
         for session in sessions.values():
             session.close()
