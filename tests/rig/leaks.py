@@ -51,9 +51,7 @@ def _processes() -> list[str]:
 
 
 def _command(pid: str) -> str:
-    return (
-        _read(f"/proc/{pid}/cmdline").replace("\0", " ").strip() or f"[{_read(f'/proc/{pid}/comm').strip()}]"
-    )
+    return _read(f"/proc/{pid}/cmdline").replace("\0", " ").strip() or f"[{_read(f'/proc/{pid}/comm').strip()}]"
 
 
 def mount_namespaces() -> Found:
@@ -224,8 +222,10 @@ class LeakCheck:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for remark in self.remarks:
-            terminalreporter.write_line(f"leak check, perhaps others' doing: {remark}")
+        if self.remarks:
+            terminalreporter.write_line(f"leak check: {len(self.remarks)} new things, perhaps others' doing:")
+        for remark in self.remarks[:6]:
+            terminalreporter.write_line(remark[:150])
 
     def _patiently(self) -> tuple[list[str], list[str]]:
         """Look again until nothing is left or patience ends: some ends are asynchronous in the kernel."""
@@ -236,7 +236,7 @@ class LeakCheck:
             for kind, thing in self._new():
                 (leaks if self._ours(kind, thing) else remarks).append(f"  {kind}: {thing}")
             if not leaks or time.monotonic() > deadline:
-                return leaks, remarks[:20]
+                return leaks, remarks
             time.sleep(0.2)
 
     def _new(self) -> Iterator[tuple[str, str]]:
