@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from proa.archive import attributes
@@ -14,7 +16,7 @@ from proa.archive.lowers import Lowers
 from proa.archive.overlay import is_opaque
 from proa.archive.tree import tree_size
 from proa.archive.unpack import Unpacked
-from proa.errors import NotFound
+from proa.errors import KernelError, NotFound
 from proa.linux.openat import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from proa.snapshots.durability import Durability
 from proa.snapshots.trash import Trash
@@ -69,7 +71,8 @@ class Layers:
     def prepare(self, chain_id: str) -> Path:
         """Return a new empty directory to unpack a layer into; `commit` or `discard` ends its life."""
         directory = self.root / _NEW / f"{name_of(chain_id)}.{os.urandom(6).hex()}"
-        _make_directory(directory)
+        with _explained("prepare a layer"):
+            _make_directory(directory)
         return directory
 
     def commit(self, directory: Path, chain_id: str, parent: str, unpacked: Unpacked) -> None:
@@ -77,8 +80,12 @@ class Layers:
 
         `parent` is the chain ID of the layer below ("" for none), already committed. Directories that the
         archive uses but does not describe take owner, mode and the like from the layers below: else a layer
-        with nothing but "tmp/x" would turn /tmp into 0755.
+        with nothing but "tmp/x" would turn /tmp into 0755. Raises `KernelError`; then nothing has happened.
         """
+        with _explained(f"commit layer {chain_id}"):
+            self._commit(directory, chain_id, parent, unpacked)
+
+    def _commit(self, directory: Path, chain_id: str, parent: str, unpacked: Unpacked) -> None:
         name = name_of(chain_id)
         above = name_of(parent) if parent else _BASE
         self._inherit(directory, above, unpacked.implied)
@@ -200,6 +207,14 @@ class Layers:
             path.chmod(stat.S_IMODE(mode))
         (directory / "etc/mtab").symlink_to("/proc/mounts")
         directory.rename(self.root / _BASE)
+
+
+@contextmanager
+def _explained(operation: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise KernelError(operation, error.errno or errno.EIO) from error
 
 
 def _make_directory(directory: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proa.archive.unpack import unpack
-from proa.errors import NotFound, Unsupported
+from proa.errors import KernelError, NotFound, Unsupported
 from proa.linux.mount import mount, umount2
 from proa.snapshots import Layers, Trash, make_writable, name_of, overlay_mount
 from rig.rawtar import directory, member, pax, symlink
@@ -75,6 +75,23 @@ def test_same_layer_twice(layers: Layers) -> None:
     assert add(layers, BASE, "", member(b"f", b"second")) == first
     assert (first / "f").read_text() == "first"
     assert not list((layers.root / ".new").iterdir())
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    mount("tmpfs", str(tmp_path), "tmpfs", 0, "size=1m,nr_inodes=40")
+    try:
+        layers = Layers(tmp_path / "layers")
+        prepared = layers.prepare(BASE)
+        (prepared / "filler").write_bytes(b"")
+        with pytest.raises(OSError, match="No space left"):
+            for number in range(100):
+                (prepared / str(number)).touch()
+        with pytest.raises(KernelError, match="^prepare a layer: no space left on device"):
+            layers.prepare(TOP)
+        layers.close()
+        layers.trash.close()
+    finally:
+        umount2(str(tmp_path))
 
 
 def test_many_threads_commit_one_layer(layers: Layers) -> None:
