@@ -86,7 +86,7 @@ def test_full_disk(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="No space left"):
             for number in range(100):
                 (prepared / str(number)).touch()
-        with pytest.raises(KernelError, match="^prepare a layer: no space left on device"):
+        with pytest.raises(KernelError, match=r"^prepare a layer: no space left on device"):
             layers.prepare(TOP)
         layers.close()
         layers.trash.close()
