@@ -129,8 +129,8 @@ def _connect_unix(path: str) -> socket:
 
 def _connect_ssh(target: str) -> socket:
     """Speak HTTP with the far side's `docker system dial-stdio`, as docker's own client does."""
+    import os
     import socket
-    import subprocess
 
     authority, _, path = target.partition("/")
     host, _, port = authority.partition(":")
@@ -139,5 +139,6 @@ def _connect_ssh(target: str) -> socket:
         command[-2:-2] = ["--host", f"unix:///{path}"]
     ours, theirs = socket.socketpair()
     with theirs:
-        subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True)
+        standard = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), fd) for fd in (0, 1)]
+        os.posix_spawnp("ssh", command, os.environ, file_actions=standard, setsid=True)
     return ours

@@ -69,7 +69,7 @@ def _from_entry(entry: dict[str, Any], server: str) -> dict[str, str]:
     }
     if entry.get("auth"):
         try:
-            plain = base64.b64decode(str(entry["auth"])).decode().rstrip("\0")
+            plain = base64.b64decode(str(entry["auth"]), validate=True).decode().rstrip("\0")
         except ValueError as error:
             raise InvalidArgument(f"invalid auth of {server} in config.json: {error}") from None
         auth["username"], _, auth["password"] = plain.partition(":")
