@@ -22,6 +22,16 @@ _MAX_FD = 0xFFFFFFFF
 _SYS_CLONE3, _SYS_CLOSE_RANGE = 435, 436
 _SYS_EXECVEAT = {"x86_64": 322, "aarch64": 281, "armv7l": 387, "riscv64": 281, "ppc64le": 362, "s390x": 354}
 
+_SYS_RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "armv7l": 174, "riscv64": 134, "ppc64le": 173, "s390x": 174}
+_KERNEL_SIGACTION, _KERNEL_SIGSET = 64, 8  # bytes; struct sigaction has 32 or less
+_rt_sigaction = libc.system_call(
+    _SYS_RT_SIGACTION[os.uname().machine],
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_size_t,
+)
+
 _prctl = libc.function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
 _clone3 = libc.system_call(_SYS_CLONE3, ctypes.c_char_p, ctypes.c_size_t)
 _close_range = libc.system_call(_SYS_CLOSE_RANGE, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
@@ -56,6 +66,15 @@ def fork_into_cgroup(cgroup_fd: int) -> int:
     # stack_size tls set_tid set_tid_size cgroup
     arguments = struct.pack("11Q", CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, cgroup_fd)
     return _clone3(arguments, len(arguments))
+
+
+def default_signal(number: int) -> None:
+    """Give a signal its default action, also one that the C library keeps for itself (32 and 33).
+
+    posix_spawn(3) of glibc leaves those two ignored in what it starts, and what that executes inherits it.
+    """
+    action = bytes(_KERNEL_SIGACTION)  # SIG_DFL, no flags, empty mask
+    _rt_sigaction(number, action, None, _KERNEL_SIGSET)
 
 
 def close_range(first: int, last: int = _MAX_FD, flags: int = 0) -> None:

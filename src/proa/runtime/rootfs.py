@@ -81,6 +81,9 @@ def overlay_options(overlay: dict[str, Any]) -> str:
         "lowerdir=" + ":".join(overlay["lower"]),
         "upperdir=" + _escaped(overlay["upper"]),
         "workdir=" + _escaped(overlay["work"]),
+        # Where the kernel's default is on, renames and chmods would write what no layer format can say.
+        "redirect_dir=off",
+        "metacopy=off",
         *overlay.get("options", ()),
     ]
     return ",".join(words)

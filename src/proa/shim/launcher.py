@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 
+from proa import cgroups
 from proa.linux import mount, process
 from proa.shim import protocol, shim
 
@@ -31,9 +32,13 @@ def main() -> None:
     os.set_inheritable(CONTROL_FD, False)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # shims are nobody's zombies
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (32, 33):
+        process.default_signal(number)
     os.environ.clear()
     os.chdir("/")
     os.umask(0o022)
+    if cgroups.detect() == "v1":
+        cgroups.hierarchies()  # read the mount table once, here, instead of in every shim
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page it touches
     gc.disable()

@@ -42,10 +42,10 @@ class RequestError(Exception):
 class Shim:
     """State of one shim process. Requests are the `do_` methods named in OPERATIONS."""
 
-    OPERATIONS = frozenset(
-        ["create", "start", "attach", "exec", "resize", "kill", "pause", "resume", "update"]
-        + ["memory", "state", "processes", "stats", "release"]
-    )
+    OPERATIONS = frozenset((
+        "create", "start", "attach", "exec", "resize", "kill", "pause", "resume", "update",
+        "memory", "state", "processes", "stats", "release",
+    ))  # fmt: skip
 
     def __init__(self, directory: str) -> None:
         self.directory = directory

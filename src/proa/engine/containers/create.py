@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from proa import ids, times
+from proa import cgroups, ids, times
 from proa.engine import names, resources
 from proa.engine.containers import config, mountpoints, view
 from proa.engine.options import ContainerOptions
@@ -72,7 +72,8 @@ def _check(containers: Containers, options: ContainerOptions) -> list[str]:
     if runtime not in ("proa", *containers.settings.runtimes):
         raise InvalidArgument(f"unknown or invalid runtime name: {runtime}")
     security = Security.of(options, containers.filters)
-    return [*resources.warnings(options), *security.warnings]
+    limits = resources.specification(options, options.privileged)
+    return [*resources.warnings(options), *cgroups.unsupported(limits), *security.warnings]
 
 
 def _check_logging(options: ContainerOptions) -> None:

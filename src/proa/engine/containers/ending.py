@@ -26,7 +26,11 @@ def on_event(containers: Containers, identifier: str, event: dict[str, Any]) -> 
         return
     record = containers.store.get(identifier)
     if kind == "exit":
-        ended(containers, record, event)
+        run = containers.runs.get(identifier)
+        if run and not record.running:
+            run.early_exit = event  # the start is not recorded yet; `start` takes it from here
+        else:
+            ended(containers, record, event)
     elif kind == "detach":
         containers.emit("exec_detach" if event.get("exec") else "detach", record)
 

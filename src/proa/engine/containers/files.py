@@ -29,7 +29,7 @@ def write(containers: Containers, record: Container, run: Run, place: Place) -> 
     _write(
         directory / "resolv.conf",
         container_files.resolv_conf(
-            _host_resolvers(),
+            _host_resolvers(kind),
             options.dns or settings.dns,
             options.dns_search or settings.dns_search,
             options.dns_options or settings.dns_options,
@@ -39,7 +39,7 @@ def write(containers: Containers, record: Container, run: Run, place: Place) -> 
     gateway = str(containers.bridge.gateway.ip)
     if kind == "host":
         extra = (container_files.extra_host(text, gateway) for text in options.extra_hosts)
-        text = _host_text("/etc/hosts") + "".join(f"{address}\t{name}\n" for name, address in extra)
+        text = _host_text("/etc/hosts") + "".join(f"{address}\t{name}\n" for address, name in extra)
     else:
         addresses = [run.endpoint.address] if run.endpoint else []
         text = container_files.hosts(
@@ -48,9 +48,10 @@ def write(containers: Containers, record: Container, run: Run, place: Place) -> 
     _write(directory / "hosts", text)
 
 
-def _host_resolvers() -> str:
+def _host_resolvers(network: str) -> str:
+    """Return the host's resolv.conf; from a network of its own a container can not reach resolved's stub."""
     text = _host_text("/etc/resolv.conf")
-    if container_files.is_behind_resolved(text):
+    if network != "host" and container_files.is_behind_resolved(text):
         return _host_text(container_files.RESOLVED_PATH) or text
     return text
 

@@ -27,6 +27,8 @@ async def remove(containers: Containers, record: Container, *, force: bool, volu
                 f'cannot remove container "{record.name}": container is {state}: {advice}'
             )
         await stop.kill(containers, record, "SIGKILL")
+        if record.running:
+            raise Conflict(f"cannot remove container {record.name}: could not kill it: it does not end")
     if record.id in containers.store:  # --rm may have been faster
         await remove_now(containers, record, volumes=volumes)
 

@@ -31,7 +31,7 @@ class Run:
         self.connection: ShimConnection | None = None
         self.endpoint: Endpoint | None = None
         self.memory = ""  # host path of an ephemeral container's tmpfs
-        self.stopping = False  # asked to stop: its end is not a surprise
+        self.early_exit: dict[str, Any] | None = None  # an end that was told before the start was recorded
         self._pending: list[Pending] = []
 
     def hold(self, pending: Pending) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from proa import times
 from proa.engine import spec
-from proa.engine.containers import files, namespaces
+from proa.engine.containers import ending, files, namespaces
 from proa.engine.containers.run import Run
 from proa.engine.containers.shims import ShimConnection, ShimError
 from proa.engine.records import Container, Status
@@ -54,7 +54,10 @@ async def start(containers: Containers, record: Container) -> None:
     record.state.error, record.state.exit_code, record.state.oom_killed = "", 0, False
     containers.store.save(record)
     containers.emit("start", record)
-    containers.deliver(record.id)
+    if run.early_exit:
+        ending.ended(containers, record, run.early_exit)
+    elif run.connection is None:
+        ending.ended(containers, record, ending.recorded_exit(containers, record.id))
 
 
 async def _launch(containers: Containers, record: Container, run: Run) -> dict[str, Any]:

@@ -51,8 +51,6 @@ async def stop(containers: Containers, record: Container, timeout: int | None, t
     number = names.parse_signal(text or options.stop_signal or "SIGTERM")
     if timeout is None:
         timeout = DEFAULT_TIMEOUT if options.stop_timeout is None else options.stop_timeout
-    if run := containers.runs.get(record.id):
-        run.stopping = True
     await send(containers, record, number)
     containers.emit("kill", record, signal=str(number))
     if not await _await_end(containers, record, None if timeout < 0 else float(timeout)):
