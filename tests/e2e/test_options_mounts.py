@@ -127,7 +127,7 @@ def test_mounts_over_links_stay_inside(client: Client, tmp_path: Path) -> None:
     )
     client.ok("commit", "linker", "linked:1")
     try:
-        volumes = ["-v", "v:/link", "-v", "w:/up/x"]
+        volumes = ["-v", "over:/link", "-v", "above:/up/x"]
         client("run", "--rm", *volumes, "linked:1", "sh", "-c", "echo y >/link/f; echo z >/x/f")
         assert not list(outside.iterdir())
         assert not Path("/x").exists()
@@ -159,7 +159,7 @@ def test_device(client: Client) -> None:
     assert client.ok(*run, f"{path}:/dev/mine", BUSYBOX, "sh", "-c", script) == "read\nwritten\n"
     result = client(*run, f"{path}:/dev/mine:r", BUSYBOX, "sh", "-c", script)
     assert result.out == "read\n" and "Operation not permitted" in result.err
-    client.fails("run", "--rm", "--device", "/dev/nosuch", BUSYBOX, "true", code=125, match="/dev/nosuch")
+    client.fails("run", "--rm", "--device", "/dev/nosuch", BUSYBOX, "true", code=127, match="/dev/nosuch")
 
 
 @pytest.mark.cgroup2
@@ -172,9 +172,8 @@ def test_devices_of_the_host_are_out_of_reach(client: Client) -> None:
 
 def test_what_is_in_dev(client: Client) -> None:
     seen = client.ok("run", "--rm", BUSYBOX, "ls", "/dev").split()
-    core = ["core"] if os.path.exists("/proc/kcore") else []
-    assert seen == [
-        *core, "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
+    assert [name for name in seen if name != "core"] == [  # there where the kernel has /proc/kcore
+        "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
         "tty", "urandom", "zero",
     ]  # fmt: skip
 

@@ -118,7 +118,7 @@ def test_formats(client: Client) -> None:
 def test_both_clients_print_the_same(docker: Client, proa: Client) -> None:
     docker.detached("--name", "one", BUSYBOX, "sleep", "100")
     docker("run", "--name", "two", "-l", "x=y", BUSYBOX, "sh", "-c", "exit 9")
-    docker.ok("create", "--name", "three", "-v", "v:/v", BUSYBOX)
+    docker.ok("create", "--name", "three", "-v", "vol:/v", BUSYBOX)
 
     def settled(text: str) -> str:
         return re.sub(r"(Less than a second|About a minute|\d+ \w+)( ago)?", "T", text)
