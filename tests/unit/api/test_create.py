@@ -83,13 +83,13 @@ def test_host_config_is_carried_over() -> None:
 def test_limits_are_carried_over() -> None:
     limits = host(
         Memory=1 << 30, MemorySwap=-1, MemoryReservation=1 << 20, MemorySwappiness=0, OomKillDisable=True,
-        NanoCpus=5, CpuShares=6, CpuPeriod=1000, CpuQuota=-1, CpusetCpus="0-1,3", CpusetMems="0", PidsLimit=-1,
+        NanoCpus=5, CpuShares=6, CpuPeriod=1000, CpuQuota=-1, CpusetCpus="0", CpusetMems="0", PidsLimit=-1,
         BlkioWeight=100, BlkioDeviceReadIOps=[{"Path": "/dev/a", "Rate": 1}],
     ).resources  # fmt: skip
     assert (limits.memory, limits.memory_swap, limits.memory_reservation) == (1 << 30, -1, 1 << 20)
     assert (limits.memory_swappiness, limits.oom_kill_disable) == (0, True)
     assert (limits.nano_cpus, limits.cpu_shares, limits.cpu_period, limits.cpu_quota) == (5, 6, 1000, 0)
-    assert (limits.cpuset_cpus, limits.cpuset_mems, limits.pids_limit) == ("0-1,3", "0", -1)
+    assert (limits.cpuset_cpus, limits.cpuset_mems, limits.pids_limit) == ("0", "0", -1)
     assert limits.blkio_weight == 100
     assert limits.device_read_iops == [ThrottleDevice(path="/dev/a", rate=1)]
 
@@ -236,6 +236,13 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"HostConfig": {"CpuPeriod": 1}}, "CPU cfs period can not be less than 1ms"),
     ({"HostConfig": {"CpuQuota": 1}}, "CPU cfs quota can not be less than 1ms"),
     ({"HostConfig": {"CpusetCpus": "3-1"}}, "Invalid value 3-1 for cpuset cpus"),
+    ({"HostConfig": {"CpusetCpus": "0,"}}, "Invalid value 0, for cpuset cpus"),
+    (
+        {"HostConfig": {"CpusetCpus": "0,99999"}},
+        "Requested CPUs are not available - requested 0,99999, available: 0",
+    ),
+    ({"HostConfig": {"CpusetMems": "99999"}}, "Requested memory nodes are not available"),
+    ({"HostConfig": {"NanoCpus": 10**15}}, "Range of CPUs is from 0.01 to"),
     ({"HostConfig": {"Memory": 10 << 20, "MemoryReservation": 20 << 20}}, "memory reservation limit"),
     ({"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 2, "Hard": 1}]}}, "less than or equal to hard limit"),
     ({"HostConfig": {"Devices": [{"PathOnHost": "/dev/a", "CgroupPermissions": "x"}]}}, "invalid device mode: x"),

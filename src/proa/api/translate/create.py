@@ -5,6 +5,9 @@ The engine itself checks what needs images, containers or the host (`engine/cont
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from proa.api.translate.mounts import mounts
 from proa.api.translate.unsupported import refuse
 from proa.api.types import host_config as wire
@@ -90,7 +93,7 @@ def _resources(host: wire.HostConfig, swappiness: int) -> engine.Resources:
         memory_reservation=_reservation(host),
         memory_swappiness=swappiness,
         oom_kill_disable=bool(host.oom_kill_disable),
-        nano_cpus=_not_negative(host.nano_cpus, "invalid CPUs: must not be negative"),
+        nano_cpus=_nano_cpus(host.nano_cpus),
         cpu_shares=_not_negative(
             host.cpu_shares, f"invalid CPU shares ({host.cpu_shares}): value must be a positive integer"
         ),
@@ -133,13 +136,49 @@ def _quota(quota: int) -> int:
     return max(quota, 0)  # -1 is no quota
 
 
+def _nano_cpus(nano_cpus: int) -> int:
+    count = os.cpu_count() or 1
+    if nano_cpus < 0 or nano_cpus > count * 10**9:
+        raise InvalidArgument(
+            f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
+        )
+    return nano_cpus
+
+
+# What `--cpuset-…` chooses from: Docker's word for it, and the kernel's list (cpuset(7)).
+_CPU_SETS = {
+    "cpus": ("CPUs", Path("/sys/devices/system/cpu/online")),
+    "mems": ("memory nodes", Path("/sys/devices/system/node/online")),
+}
+
+
 def _cpu_set(text: str, kind: str) -> str:
-    for part in text.split(",") if text else ():
-        first, dash, last = part.partition("-")
-        bounds = [first, last] if dash else [first]
-        if not all(each.isascii() and each.isdecimal() for each in bounds) or int(bounds[-1]) < int(first):
-            raise InvalidArgument(f"Invalid value {text} for cpuset {kind}")
+    """Check a list of CPUs or memory nodes, "0-2,4": its form, and that this host has them."""
+    if not text:
+        return text
+    word, path = _CPU_SETS[kind]
+    wanted = _ranges(text)
+    if not wanted:
+        raise InvalidArgument(f"Invalid value {text} for cpuset {kind}")
+    available = path.read_text().strip() if path.exists() else "0"
+    for first, last in wanted:
+        if not any(low <= first and last <= high for low, high in _ranges(available)):
+            raise InvalidArgument(f"Requested {word} are not available - requested {text}, available: {available}")
     return text
+
+
+def _ranges(text: str) -> list[tuple[int, int]]:
+    """Read a list of numbers and ranges (cpuset(7), "List format"); [] for what is none."""
+    ranges = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if not all(each.isascii() and each.isdecimal() and len(each) < 9 for each in (first, last)):
+            return []
+        if int(last) < int(first):
+            return []
+        ranges.append((int(first), int(last)))
+    return ranges
 
 
 def _throttles(devices: list[wire.ThrottleDevice] | None) -> list[engine.ThrottleDevice]:
@@ -153,6 +192,13 @@ def console_size(size: list[int]) -> tuple[int, int] | None:
     if len(size) != 2 or not all(0 <= each < 1 << 16 for each in size):
         raise InvalidArgument(f"invalid console size: {size}")
     return size[0], size[1]
+
+
+def networks(body: CreateBody) -> list[str]:
+    """Return the networks that a body names."""
+    mode = body.host_config.network_mode
+    named = [mode, *body.networking_config.endpoints_config]
+    return [name for name in named if name not in ("", "default") and not name.startswith("container:")]
 
 
 def _network_mode(body: CreateBody) -> str:
