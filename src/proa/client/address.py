@@ -41,7 +41,9 @@ class Address:
         if not separator:
             scheme, rest = "tcp", url
         if scheme not in ("unix", "tcp", "http", "https", "ssh"):
-            raise InvalidArgument(f"unable to parse docker host `{url}`")
+            raise InvalidArgument(
+                f"Failed to initialize: unable to resolve docker endpoint: invalid bind address format: {url}"
+            )
         self.scheme = scheme
         self.path = rest or (LOCAL_SOCKET if scheme == "unix" else "")
         self.default = default

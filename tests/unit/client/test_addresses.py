@@ -43,7 +43,7 @@ def test_urls(text: str, url: str) -> None:
 
 @pytest.mark.parametrize("text", ["ftp://x", "fd://", "npipe://x"])
 def test_unknown_scheme(text: str) -> None:
-    with pytest.raises(InvalidArgument, match=f"unable to parse docker host `{text}`"):
+    with pytest.raises(InvalidArgument, match=f"invalid bind address format: {text}"):
         Address(text)
 
 

@@ -69,7 +69,7 @@ def test_bytes_one_by_one(data: bytes, body: bytes) -> None:
     thread.start()
     with ours:
         assert Connection(ours, "localhost").receive().read() == body
-    thread.join()
+        thread.join()
 
 
 def test_lines(peer: Peer) -> None:

@@ -39,8 +39,11 @@ class Row:
         self.digest = digest
 
 
-def rows(images: list[dict[str, Any]], digests: bool) -> list[Row]:
-    """Return a row for each name; with `digests`, one for each digest of the name's repository."""
+def rows(images: list[dict[str, Any]], digests: bool, only_digests: bool) -> list[Row]:
+    """Return a row for each name; with `digests`, one for each digest of the name's repository.
+
+    Images that have digests and no tag get one row for all of them unless `only_digests`.
+    """
     found = []
     for image in images:
         tags = [tag.rpartition(":") for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
@@ -55,7 +58,7 @@ def rows(images: list[dict[str, Any]], digests: bool) -> list[Row]:
         tagged = {repository for repository, _, _ in tags}
         for repository, known in by_repository.items():
             if repository not in tagged:
-                found += [Row(image, repository, _NONE, digest) for digest in (known if digests else [_NONE])]
+                found += [Row(image, repository, _NONE, digest) for digest in (known if only_digests else [""])]
         if not tags and not by_repository:
             found.append(Row(image, _NONE, _NONE, _NONE))
     return found
@@ -104,7 +107,7 @@ def _run(invocation: Invocation) -> None:
     form = invocation["format"] or ("" if invocation["quiet"] else invocation.config.get("imagesFormat", ""))
     with_digests = invocation["digests"] or "{{.Digest}}" in form
     images = invocation.client.get("/images/json", **parameters)
-    found = rows(sorted(images, key=lambda image: -int(image["Created"])), with_digests)
+    found = rows(sorted(images, key=lambda image: -int(image["Created"])), with_digests, invocation["digests"])
     truncate = not invocation["no-trunc"]
     if invocation["quiet"] and not form:
         invocation.print(*(identifier(row, truncate) for row in found))

@@ -101,32 +101,34 @@ def _networks(container: Any) -> dict[str, Any]:
 
 
 def ports(entries: list[Any]) -> str:
-    """Return "0.0.0.0:8080-8081->80-81/tcp, 443/tcp": neighbouring ports with one address are joined."""
-    groups: list[list[Any]] = []  # address, protocol, first and last of private and public
-    key = ("Type", "IP", "PrivatePort", "PublicPort")
-    for entry in sorted(entries, key=lambda one: tuple(str(one.get(name, "")).rjust(5) for name in key)):
-        private, public = entry["PrivatePort"], entry.get("PublicPort", 0)
-        address, protocol = entry.get("IP", ""), entry.get("Type", "tcp")
-        last = groups[-1] if groups else None
-        if last and last[:2] == [address, protocol] and last[3] + 1 == private and _follows(last[5], public):
-            last[3], last[5] = private, public
+    """Return "80/tcp, 0.0.0.0:90-91->90-91/tcp, 0.0.0.0:8080->81/tcp".
+
+    Neighbouring ports are joined where they have the same number on both sides; the others come last.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}  # (address, protocol): first and last port
+    done, others = [], []
+    key = ("PrivatePort", "IP", "PublicPort", "Type")
+    for entry in sorted(entries, key=lambda one: [(one.get(name) is not None, one.get(name)) for name in key]):
+        port, address, protocol = entry["PrivatePort"], entry.get("IP", ""), entry.get("Type", "tcp")
+        if address and entry.get("PublicPort") != port:
+            others.append(f"{_host(address)}:{entry.get('PublicPort', 0)}->{port}/{protocol}")
             continue
-        groups.append([address, protocol, private, private, public, public])
-    return ", ".join(_port_group(*group) for group in groups)
+        group = groups.setdefault((address, protocol), [port, port])
+        if port > group[1] + 1:
+            done.append(_port_group(address, protocol, *group))
+            group[0] = port
+        group[1] = port
+    done += [_port_group(*who, *group) for who, group in groups.items()]
+    return ", ".join([*done, *others])
 
 
-def _follows(last: int, public: int) -> bool:
-    """Return whether a public port comes next, or neither port has one."""
-    return last + 1 == public if public and last else not public and not last
+def _port_group(address: str, protocol: str, first: int, last: int) -> str:
+    numbers = str(first) if first == last else f"{first}-{last}"
+    return f"{_host(address)}:{numbers}->{numbers}/{protocol}" if address else f"{numbers}/{protocol}"
 
 
-def _port_group(address: str, protocol: str, first: int, last: int, public_first: int, public_last: int) -> str:
-    private = f"{first}/{protocol}" if first == last else f"{first}-{last}/{protocol}"
-    if not public_first:
-        return private
-    public = str(public_first) if public_first == public_last else f"{public_first}-{public_last}"
-    host = f"[{address}]" if ":" in address else address
-    return f"{host}:{public}->{private}"
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _run(invocation: Invocation) -> None:
