@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 import subprocess
@@ -109,14 +110,15 @@ def test_unreachable_registry(client: Client) -> None:
 def damaged(registry: Registry, request: pytest.FixtureRequest) -> Iterator[str]:
     """An image with one blob damaged in the registry's store. The parameter says how."""
     how: Callable[[bytes], bytes] = request.param
-    image = images.build([busybox_layer(), images.layer(Tree().file("unique", b"\x01" * 4096))])
-    registry.push(image, "damaged/one", "1")
+    image = images.build([busybox_layer(), images.layer(Tree().file("unique", request.node.name * 99))])
+    tag = hashlib.sha256(image.document).hexdigest()[:12]  # its own: halves of earlier ones may be kept
+    registry.push(image, "damaged/one", tag)
     victim = [digest for digest in image.blobs if digest != image.config_digest][-1]
     path = registry.blob_path(victim)
     whole = path.read_bytes()
     path.write_bytes(how(whole))
     try:
-        yield f"{registry.address}/damaged/one:1"
+        yield f"{registry.address}/damaged/one:{tag}"
     finally:
         path.write_bytes(whole)
 

@@ -10,7 +10,7 @@ from rig.clients import Client
 from rig.engine import Engine
 
 BUSYBOX = "busybox"
-ANNOTATION = "io.proa.ephemeral"
+ANNOTATION = "org.proa.ephemeral"
 
 
 def disk_use(directory: Path) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rig.api import Api
 from rig.engine import Engine, eventually
 from rig.registry import Registry
 
@@ -193,5 +194,6 @@ def test_one_engine_for_one_data_root(engine: Engine) -> None:
     second.socket = engine.directory / "second.sock"
     second.pidfile = engine.directory / "second.pid"
     second.log = engine.directory / "second.log"
+    second.api = Api(str(second.socket))
     with pytest.raises(RuntimeError, match="did not start"):
         second.start()

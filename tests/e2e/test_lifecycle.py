@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +131,14 @@ def test_processes_left_behind_end_with_process_one(client: Client) -> None:
 
 def test_nothing_stays_on_the_host(client: Client, engine: Engine) -> None:
     """Mounts, sockets, directories: what one container made is gone with it."""
+    before = {path for root in (engine.data_root, engine.exec_root) for path in (root / "containers").iterdir()}
     client.ok("run", "--rm", BUSYBOX, "true")
-    eventually(lambda: not list((engine.data_root / "containers").iterdir()))
-    eventually(lambda: not list((engine.exec_root / "containers").iterdir()))
+    client("run", "--rm", BUSYBOX, "nosuchprogram")
+    client("run", "--rm", "-u", "nosuchuser", BUSYBOX, "true")
+    client("run", "--rm", "--cpuset-cpus", "999", BUSYBOX, "true")
+
+    def left() -> set[Path]:
+        now = {path for root in (engine.data_root, engine.exec_root) for path in (root / "containers").iterdir()}
+        return now - before
+
+    eventually(lambda: not left())
