@@ -23,7 +23,8 @@ lint:            ## Style and mistakes
 
 types:           ## Types, strict
 	.venv/bin/mypy
-	MYPYPATH=src:tests .venv/bin/mypy --strict tests/rig tests/conftest.py tests/e2e/conftest.py bench
+	MYPYPATH=src:tests .venv/bin/mypy --strict tests/rig tests/conftest.py bench
+	MYPYPATH=src:tests .venv/bin/mypy --strict tests/e2e/conftest.py
 
 unit:            ## Module by module, and the rules of the house
 	$(PYTEST) tests/unit tests/test_layers.py tests/test_rig.py
