@@ -1,6 +1,23 @@
-"""All commands: name -> module in `proa.cli.commands`. A second name of one module is an alias of the first."""
+"""All commands: name -> module in `proa.cli.commands`, and the flags that stand before a command.
+
+A second name of one module is an alias of the first.
+"""
 
 from __future__ import annotations
+
+GLOBAL_FLAGS = (
+    ("config", "", "string", "Directory of the client's configuration files"),
+    ("context", "c", "string", "Name of the context that says which engine to talk to"),
+    ("debug", "D", "", "Show where in the program an error comes from"),
+    ("host", "H", "list", "Socket of the engine to talk to"),
+    ("log-level", "l", "string", "Level of the client's own messages"),
+    ("tls", "", "", "Use TLS; implied by --tlsverify"),
+    ("tlscacert", "", "string", "Certificates of the authorities to trust"),
+    ("tlscert", "", "string", "Client certificate"),
+    ("tlskey", "", "string", "Key of the client certificate"),
+    ("tlsverify", "", "", "Use TLS and check who answers"),
+    ("version", "v", "", "Print the version and quit"),
+)
 
 # What `proa NAME` runs.
 TOP = {

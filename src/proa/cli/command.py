@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from proa.cli.flags import Flag, Options
-    from proa.client.address import Address, Tls
+    from proa.client.address import Address
     from proa.client.client import Client
+    from proa.client.tls import Tls
     from proa.errors import ProaError
 
 ANY = -1  # as `most`: no limit
@@ -130,8 +131,8 @@ class Invocation:
         verify = self.globals["tlsverify"] or bool(os.environ.get("DOCKER_TLS_VERIFY"))
         if not verify and not self.globals["tls"] and not os.environ.get("DOCKER_TLS"):
             return None
-        from proa.client.address import Tls
         from proa.client.configuration import directory
+        from proa.client.tls import Tls
 
         place = os.environ.get("DOCKER_CERT_PATH") or directory(os.environ)
         files = []

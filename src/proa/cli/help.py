@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from proa.cli.catalogue import COMMON, GROUPS, HIDDEN, SUMMARIES, TOP
+from proa.cli.catalogue import COMMON, GLOBAL_FLAGS, GROUPS, HIDDEN, SUMMARIES, TOP
 from proa.cli.flags import DEFAULT, HELP, KIND, NAME, REPEATED, SHORT
 from proa.client.terminal import size
 
@@ -21,8 +21,6 @@ _NARROWEST = 24  # columns of text beside the flags
 
 def general() -> str:
     """Return the help of `proa` itself."""
-    from proa.cli.main import GLOBAL_FLAGS
-
     others = [name for name in TOP if name not in COMMON]
     sections = [
         "Usage:  proa [OPTIONS] COMMAND",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from proa.cli.catalogue import GROUPS, TOP
+from proa.cli.catalogue import GLOBAL_FLAGS, GROUPS, TOP
 from proa.cli.errors import INTERRUPTED, Failure, UsageError
 from proa.cli.flags import FlagError, HelpRequested, parse
 from proa.client.signals import default_pipe
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from proa.cli.command import Command
     from proa.cli.flags import Options
 
-GLOBAL_FLAGS = (
-    ("config", "", "string", "Directory of the client's configuration files"),
-    ("context", "c", "string", "Name of the context that says which engine to talk to"),
-    ("debug", "D", "", "Show where in the program an error comes from"),
-    ("host", "H", "list", "Socket of the engine to talk to"),
-    ("log-level", "l", "string", "Level of the client's own messages"),
-    ("tls", "", "", "Use TLS; implied by --tlsverify"),
-    ("tlscacert", "", "string", "Certificates of the authorities to trust"),
-    ("tlscert", "", "string", "Client certificate"),
-    ("tlskey", "", "string", "Key of the client certificate"),
-    ("tlsverify", "", "", "Use TLS and check who answers"),
-    ("version", "v", "", "Print the version and quit"),
-)
 USAGE = "Usage:  proa [OPTIONS] COMMAND [ARG...]"
 
 

@@ -16,26 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from socket import socket
 
+    from proa.client.tls import Tls
+
 LOCAL_SOCKET = "/run/proa/proa.sock"
 DEFAULT_URL = "unix://" + LOCAL_SOCKET
 _PLAIN_PORT = 2375
 _TLS_PORT = 2376
 
 
-class Tls:
-    """Files for TLS; `verify` also checks the engine's certificate. Missing files are left out."""
-
-    def __init__(self, ca: str, certificate: str, key: str, verify: bool) -> None:
-        self.ca = ca
-        self.certificate = certificate
-        self.key = key
-        self.verify = verify
-
-
 class Address:
     """One engine's address. `default` is true for the local socket that nobody asked for by name."""
 
-    def __init__(self, url: str, default: bool = False, tls: Tls | None = None) -> None:
+    def __init__(self, url: str, tls: Tls | None = None, default: bool = False) -> None:
         """Raises `InvalidArgument` in docker's words for a URL it would not take."""
         scheme, separator, rest = url.partition("://")
         if not separator:
@@ -105,7 +97,7 @@ def choose(host: str, context: str, tls: Tls | None, environment: Mapping[str, s
     if context and context != "default":
         from proa.client.contexts import load
 
-        return load(context, environment)
+        return Address(*load(context, environment))
     return Address(DEFAULT_URL, default=True)
 
 

@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 
-from proa.client.address import Address, Tls
 from proa.client.configuration import directory
+from proa.client.tls import Tls
 from proa.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def load(name: str, environment: Mapping[str, str]) -> Address:
-    """Return the address of the context `name`. Raises `NotFound`, `InvalidArgument` for a broken one."""
+def load(name: str, environment: Mapping[str, str]) -> tuple[str, Tls | None]:
+    """Return the URL of the context `name` and its TLS files.
+
+    Raises `NotFound`, `InvalidArgument` for a broken one.
+    """
     root = f"{directory(environment)}/contexts"
     identifier = hashlib.sha256(name.encode()).hexdigest()
     path = f"{root}/meta/{identifier}/meta.json"
@@ -28,7 +31,7 @@ def load(name: str, environment: Mapping[str, str]) -> Address:
         raise NotFound(f'context "{name}": context not found: open {path}: no such file or directory') from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidArgument(f'context "{name}": cannot read {path}: {error}') from None
-    return Address(host, tls=_tls(f"{root}/tls/{identifier}/docker", bool(endpoint.get("SkipTLSVerify"))))
+    return host, _tls(f"{root}/tls/{identifier}/docker", bool(endpoint.get("SkipTLSVerify")))
 
 
 def _tls(files_in: str, skip_verification: bool) -> Tls | None:

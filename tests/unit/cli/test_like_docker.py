@@ -21,7 +21,15 @@ from .test_listings import CONTAINERS
 
 NOW = int(time.time())
 IMAGES: list[dict[str, Any]] = [
-    {"Id": f"sha256:{digit * 64}", "RepoTags": tags, "RepoDigests": digests, "Created": NOW - age, "Size": size}
+    {
+        "Id": f"sha256:{digit * 64}",
+        "RepoTags": tags,
+        "RepoDigests": digests,
+        "Created": NOW - age,
+        "Size": size,
+        "Containers": int(digit) - 2,
+        "SharedSize": -1 if digit == "1" else int(digit) * 1000,
+    }
     for digit, tags, digests, age, size in (
         ("1", ["a:1", "a:2"], ["a@sha256:" + "a" * 64, "a@sha256:" + "b" * 64], 5 * 3600, 1_982_326),
         ("2", ["r.io:5/b:2"], [], 7 * 3600, 45_000),

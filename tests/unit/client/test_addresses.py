@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from proa.client.address import DEFAULT_URL, Address, Tls, choose
+from proa.client.address import DEFAULT_URL, Address, choose
 from proa.client.client import Client
 from proa.client.errors import CannotConnect
+from proa.client.tls import Tls
 from proa.errors import InvalidArgument, NotFound
 from rig.needs import need
 from rig.recorder import Recorder, Reply

@@ -24,7 +24,7 @@ _FLAGS = (
     ("quiet", "q", "", "Show IDs only"),
 )
 _NONE = "<none>"
-_NOT_COUNTED = "N/A"  # docker counts containers for `system df` alone
+_NOT_COUNTED = "N/A"  # the engine says -1 where counting would take long
 _COLUMNS = ("Repository", "Tag", "ID", "CreatedSince", "Size")
 _DIGEST_COLUMNS = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")
 
@@ -75,9 +75,9 @@ def _listing(truncate: bool) -> Listing:
             "CreatedSince": ("CREATED", lambda row: ago(row.image["Created"])),
             "CreatedAt": ("CREATED AT", lambda row: local(row.image["Created"])),
             "Size": ("SIZE", lambda row: image_size(row.image["Size"])),
-            "Containers": ("CONTAINERS", lambda _row: _NOT_COUNTED),
+            "Containers": ("CONTAINERS", lambda row: _count(row.image.get("Containers", 0))),
             "VirtualSize": ("SIZE", lambda row: bytes_size(row.image["Size"])),
-            "SharedSize": ("SHARED SIZE", lambda row: _optional_size(row.image.get("SharedSize", -1))),
+            "SharedSize": ("SHARED SIZE", lambda row: _optional_size(row.image.get("SharedSize", 0))),
             "UniqueSize": ("UNIQUE SIZE", _unique_size),
         },
         _COLUMNS,
@@ -88,13 +88,17 @@ def identifier(row: Row, truncate: bool) -> str:
     return short(row.image["Id"]) if truncate else str(row.image["Id"])
 
 
+def _count(number: int) -> str:
+    return _NOT_COUNTED if number < 0 else str(number)
+
+
 def _optional_size(size: int) -> str:
-    return "N/A" if size < 0 else bytes_size(size)
+    return _NOT_COUNTED if size < 0 else bytes_size(size)
 
 
 def _unique_size(row: Row) -> str:
-    shared = row.image.get("SharedSize", -1)
-    return "N/A" if shared < 0 else bytes_size(row.image["Size"] - shared)
+    shared = row.image.get("SharedSize", 0)
+    return _NOT_COUNTED if shared < 0 else bytes_size(row.image["Size"] - shared)
 
 
 def _run(invocation: Invocation) -> None:
