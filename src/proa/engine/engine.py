@@ -10,10 +10,12 @@ run on when it closes, or is killed, and the next one adopts them.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from proa.content import ContentStore
 from proa.engine.containers import adopt
@@ -28,7 +30,7 @@ from proa.engine.images.pull import Puller
 from proa.engine.networks import Networks
 from proa.engine.settings import Settings
 from proa.engine.volumes import Volumes
-from proa.errors import Forbidden
+from proa.errors import Conflict, Forbidden
 from proa.network.default_bridge import DefaultBridge
 from proa.network.default_bridge import names as bridge_names
 from proa.registry import Registry
@@ -45,6 +47,7 @@ class Engine:
         self.settings = settings
         root = settings.data_root
         root.mkdir(mode=0o710, parents=True, exist_ok=True)
+        self._lock = _lock(root)
         (settings.exec_root / "rootfs").mkdir(mode=0o711, parents=True, exist_ok=True)
         (settings.exec_root / "containers").mkdir(mode=0o700, exist_ok=True)
         self.database = Database(settings.database)
@@ -121,6 +124,7 @@ class Engine:
         await adopt.adopt(self.containers)
         running = [record.endpoint for record in self.containers.all() if record.running and record.endpoint]
         await asyncio.to_thread(self.bridge.setup, [endpoint for endpoint in running if endpoint.address])
+        self.containers.network_up = True
         self.networks.describe_bridge(self.bridge)
         self.trash.empty()
 
@@ -132,7 +136,23 @@ class Engine:
         await self.puller.stop()
         self.puller.close()
         await self.registry.close()
-        await asyncio.to_thread(self.bridge.close)
+        # A network that nobody is on goes with the engine; another start makes it anew in 20 ms.
+        busy = any(record.running and record.endpoint for record in self.containers.all())
+        await asyncio.to_thread(self.bridge.close if busy else self.bridge.teardown)
         self.layers.close()
         self.trash.close()
         self.database.close()
+        os.close(self._lock)
+
+
+def _lock(root: Path) -> int:
+    """Claim a data root for this process; raises `Conflict` if another engine has it."""
+    fd = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise Conflict(
+            f"the data root {root} is in use by another engine", hint="stop it, or choose another --data-root"
+        ) from None
+    return fd

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+from pathlib import Path
 from typing import Any
 
 from proa.engine import devices
@@ -11,6 +13,7 @@ from proa.errors import InvalidArgument
 
 MINIMUM_MEMORY = 6 << 20  # bytes; Docker refuses less: nothing could start
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_MAX_PROCESSORS = 8192  # the kernel's own limit (CONFIG_NR_CPUS)
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default
 
 
@@ -107,6 +110,13 @@ def validate(options: ContainerOptions) -> None:
             if limits.cpu_period
             else "Conflicting options: Nano CPUs and CPU Quota cannot both be set."
         )
+    processors = len(os.sched_getaffinity(0))
+    if not 0 <= limits.nano_cpus <= processors * 10**9:
+        raise InvalidArgument(
+            f"range of CPUs is from 0.01 to {processors:.2f}, as there are only {processors} CPUs available"
+        )
+    _check_set("CPUs", limits.cpuset_cpus, "/sys/devices/system/cpu/online")
+    _check_set("memory nodes", limits.cpuset_mems, "/sys/devices/system/node/online")
     if limits.blkio_weight and not 10 <= limits.blkio_weight <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
     if not -1000 <= options.oom_score_adj <= 1000:
@@ -114,6 +124,36 @@ def validate(options: ContainerOptions) -> None:
             f"Invalid value {options.oom_score_adj}, range for oom score adj is [-1000, 1000]"
         )
     rlimits(options.ulimits)
+
+
+def _check_set(kind: str, wanted: str, source: str) -> None:
+    """Refuse processors or memory nodes ("0-3,7") that this host does not have."""
+    if not wanted:
+        return
+    try:
+        numbers = _members(wanted)
+    except ValueError:
+        raise InvalidArgument(f"Invalid value {wanted} for cpuset {kind.removeprefix('memory ')}") from None
+    try:
+        available = Path(source).read_text().strip()
+    except FileNotFoundError:
+        available = "0"  # a kernel without NUMA has one node
+    if not numbers <= _members(available):
+        raise InvalidArgument(
+            f"Requested {kind} are not available - requested {wanted}, available: {available}"
+        )
+
+
+def _members(text: str) -> set[int]:
+    members: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        low = int(first)
+        high = int(last) if dash else low
+        if not 0 <= low <= high < _MAX_PROCESSORS:
+            raise ValueError(text)
+        members.update(range(low, high + 1))
+    return members
 
 
 def rlimits(ulimits: list[Ulimit]) -> list[dict[str, Any]]:

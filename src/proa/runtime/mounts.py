@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from proa.linux import mount
+from proa.linux import mount, namespaces
 from proa.runtime import inroot
 from proa.runtime.failure import SetupError, step
 
@@ -126,7 +126,7 @@ def _detached(entry: dict[str, Any], options: Options) -> tuple[int, bool]:
 
 def _detached_bind(source: str, options: Options) -> tuple[int, bool]:
     flags = mount.OPEN_TREE_CLONE | (mount.AT_RECURSIVE if options.recursive else 0)
-    tree = mount.open_tree(mount.AT_FDCWD, source, flags)
+    tree = _open_tree(source, flags)
     if options.set or options.clear:
         mount.mount_setattr(tree, set=options.set, clear=options.clear)
     if options.recursive_set or options.recursive_clear:
@@ -134,6 +134,26 @@ def _detached_bind(source: str, options: Options) -> tuple[int, bool]:
             tree, set=options.recursive_set, clear=options.recursive_clear, recursive=options.recursive
         )
     return tree, inroot.is_directory(tree)
+
+
+def _open_tree(source: str, flags: int) -> int:
+    """Clone the mounts at `source`; for /proc/PID/root/… in the mount namespace of that process.
+
+    The kernel clones only what is in the caller's own namespace, but attaches the clone anywhere.
+    """
+    parts = source.split("/", 4)
+    if parts[1:2] != ["proc"] or parts[3:4] != ["root"] or len(parts) < 5:
+        return mount.open_tree(mount.AT_FDCWD, source, flags)
+    own, other = (os.open(f"/proc/{who}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC) for who in ("self", parts[2]))
+    try:
+        namespaces.setns(other, namespaces.CLONE_NEWNS)
+        try:
+            return mount.open_tree(mount.AT_FDCWD, f"/{parts[4]}", flags)
+        finally:
+            namespaces.setns(own, namespaces.CLONE_NEWNS)
+    finally:
+        os.close(own)
+        os.close(other)
 
 
 def _attach_cgroup_v1(

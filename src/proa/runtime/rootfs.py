@@ -104,6 +104,8 @@ def _make_devices(root_fd: int, devices: Any) -> None:
         os.umask(mask)
     dev_fd = inroot.open_in_root(root_fd, "/dev", os.O_PATH | os.O_DIRECTORY)
     for name, target in _DEVICE_LINKS.items():
+        if name == "core" and not os.path.exists(target):
+            continue  # a kernel without CONFIG_PROC_KCORE
         try:
             os.symlink(target, name, dir_fd=dev_fd)
         except FileExistsError:

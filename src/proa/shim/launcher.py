@@ -15,6 +15,7 @@ import socket
 import sys
 
 from proa import cgroups
+from proa.cgroups import v1
 from proa.linux import mount, process
 from proa.shim import protocol, shim
 
@@ -38,7 +39,7 @@ def main() -> None:
     os.chdir("/")
     os.umask(0o022)
     if cgroups.detect() == "v1":
-        cgroups.hierarchies()  # read the mount table once, here, instead of in every shim
+        v1.hierarchies()  # read the mount table once, here, instead of in every shim
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page it touches
     gc.disable()

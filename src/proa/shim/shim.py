@@ -15,10 +15,11 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
-import traceback
 
 from proa import atomic
+from proa.errors import ProaError
 from proa.linux import mount, process
 from proa.runtime.container import Container, SetupError, Started
 from proa.shim import protocol
@@ -92,7 +93,7 @@ class Shim:
             reply["result"] = self._perform(message, descriptors)
         except SetupError as error:
             reply["error"] = {"message": error.message, "errno": error.errno}
-        except RequestError as error:
+        except (RequestError, ProaError) as error:
             reply["error"] = {"message": str(error), "errno": 0}
         except OSError as error:
             reply["error"] = {"message": str(error), "errno": error.errno or 0}
@@ -166,13 +167,13 @@ class Shim:
             spec = json.load(file)
         os.unlink(path)
         session = self.sessions[message["exec"]] = self._session(message["exec"], spec)
-        if descriptors:
-            session.attach(Client(self.loop, descriptors.pop(), message["client"]))
         try:
             started = self._launch(session, lambda streams: container.execute(spec, streams))
         except BaseException:
             del self.sessions[message["exec"]]
             raise
+        if descriptors:  # after the start: where it fails, the engine tells the client
+            session.attach(Client(self.loop, descriptors.pop(), message["client"]))
         return {"pid": started.pid}
 
     def do_attach(self, message: dict[str, Any], descriptors: list[int]) -> None:
@@ -363,8 +364,9 @@ def main(connection: socket.socket, directory: str) -> None:
         shim.serve(connection)
         shim.loop.run()
     except BaseException:
-        with open(f"{directory}/shim.log", "a") as file:  # noqa: PTH123 - lean
-            traceback.print_exc(file=file)
+        fd = os.open(f"{directory}/shim.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.dup2(fd, 2)
+        sys.excepthook(*sys.exc_info())
         os._exit(1)
 
 

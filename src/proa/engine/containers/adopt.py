@@ -85,7 +85,11 @@ async def _take_over(containers: Containers, record: Container, run: Run, state:
         return
     if not state["pid"]:
         return  # killed before the start; an ephemeral container's layer may be there already
-    record.state.status = Status.PAUSED if state["paused"] else Status.RUNNING
+    if state["paused"] and record.state.status != Status.PAUSED:
+        assert run.connection is not None
+        await run.connection.request("resume")  # held for a commit that did not come to its end
+    elif not state["paused"]:
+        record.state.status = Status.RUNNING
     record.state.pid = state["pid"]
     record.state.started_at = state["started_at"]
     containers.store.save(record)

@@ -35,7 +35,7 @@ async def commit(
         raise Conflict(f"You cannot commit container {record.id} which is {_GOING[record.state.status]}")
     frozen = pause and record.state.status == Status.RUNNING
     if frozen:
-        await stop.pause(containers, record)
+        await stop.hold(containers, record)
     try:
         image_id = await containers.committer.commit(
             record,
@@ -47,9 +47,8 @@ async def commit(
             changes=changes,
         )
     finally:
-        # It may have been killed or thawed meanwhile.
-        if frozen and record.state.status == Status.PAUSED:
-            await stop.unpause(containers, record)
+        if frozen and record.state.status == Status.RUNNING:  # it may have been killed or paused meanwhile
+            await stop.let_go(containers, record)
     name = f"{repository}:{tag}" if repository and tag else repository
     containers.emit("commit", record, comment=comment, imageID=image_id, imageRef=name)
     return image_id

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import weakref
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ from proa.engine.requests import AttachRequest, Created, ExitStatus
 from proa.engine.security import Filters
 from proa.engine.settings import Settings
 from proa.engine.volumes import Volumes
-from proa.errors import InvalidArgument
+from proa.errors import InvalidArgument, Unsupported
 from proa.network.default_bridge import DefaultBridge
 from proa.snapshots.layers import Layers
 from proa.snapshots.overlay import make_writable, overlay_mount
@@ -76,6 +77,7 @@ class Containers:
         self.runs: dict[str, Run] = {}
         self.execs = Execs(self)
         self.cgroup_version = cgroups.detect()
+        self.network_up = False  # set once the bridge is
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self.host = Path("/proc/sys/kernel/hostname")
@@ -145,6 +147,8 @@ class Containers:
 
     def logs(self, name: str, request: LogRequest) -> AsyncIterator[LogLine]:
         record = self.get(name)
+        if record.options.log_driver == "none":
+            raise Unsupported("configured logging driver does not support reading")
         path = spec.log_path(self.directory(record), record.id)
         return read(path, request, lambda: record.running)
 
@@ -178,7 +182,11 @@ class Containers:
         if not (directory / "upper").exists():
             directory.mkdir(mode=0o710, parents=True, exist_ok=True)
             make_writable(directory)
+        # Nobody needs such a layer after a crash of the host, so it is never synced (overlayfs.rst, "Volatile
+        # mount"); the mark of an earlier run would forbid the next one.
         options = ["volatile"] if record.options.auto_remove or record.options.ephemeral else []
+        if options:
+            shutil.rmtree(directory / "work/work/incompat", ignore_errors=True)
         mountpoint = self.settings.exec_root / "rootfs"
         return {
             **overlay_mount(self.layers, record.layers, directory),
@@ -217,7 +225,8 @@ class Containers:
             return
         if run and run.endpoint:
             run.endpoint.close()
-        self.bridge.release(endpoint.address)
+        if self.network_up:  # before, no address is taken yet
+            self.bridge.release(endpoint.address)
         self.emit_network("disconnect", record)
         record.endpoint = EndpointRecord(network=endpoint.network, network_id=endpoint.network_id)
 

@@ -87,11 +87,25 @@ async def unpause(containers: Containers, record: Container) -> None:
     await _freeze(containers, record, "resume", Status.RUNNING)
 
 
-async def _freeze(containers: Containers, record: Container, operation: str, status: Status) -> None:
+async def hold(containers: Containers, record: Container) -> None:
+    """Freeze for a moment. The record says nothing of it: an engine killed meanwhile thaws it at its next start."""
+    await _request(containers, record, "pause")
+
+
+async def let_go(containers: Containers, record: Container) -> None:
+    """End `hold`."""
+    await _request(containers, record, "resume")
+
+
+async def _request(containers: Containers, record: Container, operation: str) -> None:
     run = containers.runs.get(record.id)
     if not record.running or run is None or run.connection is None:
         raise wording.not_running(record.id)
     await run.connection.request(operation)
+
+
+async def _freeze(containers: Containers, record: Container, operation: str, status: Status) -> None:
+    await _request(containers, record, operation)
     record.state.transition(status)
     containers.store.save(record)
     containers.emit("pause" if operation == "pause" else "unpause", record)
