@@ -30,7 +30,7 @@ def show(messages: Iterable[dict[str, Any]], output: TextIO) -> None:
         else:
             lines.clear()
             if terminal or not (progress.get("current") or progress.get("total")):
-                output.write(_text(message, "") + ("" if "stream" in message else "\n"))
+                output.write(_text(message) + ("" if "stream" in message else "\n"))
         output.flush()
 
 
@@ -41,17 +41,17 @@ def _rewrite(message: dict[str, Any], identifier: str, lines: dict[str, int], ou
         output.write("\n")
     up = len(lines) - lines[identifier]
     bar = _progress(message.get("progressDetail") or {}, _columns(output))
-    output.write(f"\033[{up}A\033[2K\r{_text(message, bar)}\r\033[{up}B")
+    output.write(f"\033[{up}A\033[2K\r{_text(message)} {bar}\r\033[{up}B")
 
 
-def _text(message: dict[str, Any], bar: str) -> str:
+def _text(message: dict[str, Any]) -> str:
     if "stream" in message:
         return str(message["stream"])
     identifier = message.get("id", "")
     text = f"{identifier}: " if identifier else ""
     if message.get("from"):
         text += f"(from {message['from']}) "
-    return text + str(message.get("status", "")) + (f" {bar}" if bar else "")
+    return text + str(message.get("status", ""))
 
 
 def _columns(output: TextIO) -> int:
@@ -66,14 +66,15 @@ def _progress(detail: dict[str, Any], columns: int) -> str:
         return ""
     if detail.get("units"):
         return f"{current}/{total} {detail['units']}" if total else f"{current} {detail['units']}"
-    if total <= 0 or current > total:
+    if total <= 0:
         return f"{bytes_size(current):>8}"
     share = min(int(current / total * 100), 100) // 2
     bar = ""
     if columns > _NARROW:
         bar = f"[{'=' * share}>{' ' * max(_BAR - share, 0)}] "
-    left = _time_left(detail, current, total)
-    return f"{bar}{bytes_size(current):>8}/{bytes_size(total)}{left}"
+    if current > total:  # a total that was wrong is not shown
+        return f"{bar}{bytes_size(current):>8}"
+    return f"{bar}{bytes_size(current):>8}/{bytes_size(total)}{_time_left(detail, current, total)}"
 
 
 def _time_left(detail: dict[str, Any], current: int, total: int) -> str:
