@@ -46,7 +46,6 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "--dns-opt": ("dns-opts", {"action": "append", "help": "DNS option of containers"}),
     "--label": ("labels", {"action": "append", "help": "label of the engine, key=value"}),
     "--cgroup-parent": ("cgroup-parent", {"help": "parent cgroup of containers (default /proa)"}),
-    "--default-runtime": ("default-runtime", {"help": "OCI runtime for containers"}),
     "--max-concurrent-downloads": ("max-concurrent-downloads", {"type": int, "help": "of each pull"}),
     "--log-level": ("log-level", {"choices": sorted(_LEVELS), "help": "debug, info, warn, error, fatal"}),
     "--idle-exit": (
@@ -62,10 +61,9 @@ _SETTINGS = {
     "dns-search": "dns_search",
     "dns-opts": "dns_options",
     "cgroup-parent": "cgroup_parent",
-    "default-runtime": "default_runtime",
     "max-concurrent-downloads": "max_concurrent_downloads",
 }
-_PLAIN_SETTINGS = ("bridge", "bip", "mtu", "dns", "labels", "runtimes")
+_PLAIN_SETTINGS = ("bridge", "bip", "mtu", "dns", "labels")
 
 
 def main() -> None:
@@ -106,7 +104,7 @@ def _options(arguments: list[str]) -> dict[str, Any]:
 
 
 def _read_config(path: Path, *, required: bool) -> dict[str, Any]:
-    known = {key for key, _ in _OPTIONS.values()} | {"hosts", "debug", "runtimes"}
+    known = {key for key, _ in _OPTIONS.values()} | {"hosts", "debug"}
     try:
         document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except FileNotFoundError:
@@ -126,8 +124,6 @@ def _read_config(path: Path, *, required: bool) -> dict[str, Any]:
 def _settings(options: dict[str, Any]) -> Settings:
     values = {name: options[key] for key, name in _SETTINGS.items() if key in options}
     values |= {name: options[name] for name in _PLAIN_SETTINGS if name in options}
-    if "runtimes" in values:
-        values["runtimes"] = {name: entry.get("path", "") for name, entry in values["runtimes"].items()}
     try:
         settings = msgspec.convert(values, Settings, dec_hook=lambda kind, value: kind(value))
     except (msgspec.ValidationError, TypeError) as error:

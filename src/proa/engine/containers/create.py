@@ -18,6 +18,7 @@ from proa.errors import InvalidArgument, Unsupported
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
+RUNTIMES = ("", "proa")  # other OCI runtimes can not be plugged in yet
 LOG_DRIVERS = ("", "json-file", "none")
 LOG_OPTIONS = ("max-size", "max-file")
 _SHARED = ("network_mode", "ipc_mode", "pid_mode")
@@ -68,9 +69,8 @@ def _check(containers: Containers, options: ContainerOptions) -> list[str]:
         )
     if options.stop_signal:
         names.parse_signal(options.stop_signal)
-    runtime = options.runtime or containers.settings.default_runtime
-    if runtime not in ("proa", *containers.settings.runtimes):
-        raise InvalidArgument(f"unknown or invalid runtime name: {runtime}")
+    if options.runtime not in RUNTIMES:
+        raise InvalidArgument(f"unknown or invalid runtime name: {options.runtime}")
     security = Security.of(options, containers.filters)
     limits = resources.specification(options, options.privileged)
     return [*resources.warnings(options), *cgroups.unsupported(limits), *security.warnings]

@@ -88,7 +88,7 @@ async def unpause(containers: Containers, record: Container) -> None:
 
 
 async def hold(containers: Containers, record: Container) -> None:
-    """Freeze for a moment. The record says nothing of it: an engine killed meanwhile thaws it at its next start."""
+    """Freeze for a moment. The record does not say so: an engine killed meanwhile thaws it when it starts."""
     await _request(containers, record, "pause")
 
 
