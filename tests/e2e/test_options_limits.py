@@ -24,7 +24,7 @@ LIMITS = {
         ("--cpu-period", "50000", "--cpu-quota", "25000"),
         "cpu/cpu.cfs_period_us", "50000", "cpu.max", "25000 50000",
     ),
-    "shares": (("--cpu-shares", "512"), "cpu/cpu.shares", "512", "cpu.weight", "20"),
+    "shares": (("--cpu-shares", "512"), "cpu/cpu.shares", "512", "cpu.weight", "59"),
     "cpuset": (("--cpuset-cpus", "0"), "cpuset/cpuset.cpus", "0", "cpuset.cpus", "0"),
     "pids": (("--pids-limit", "77"), "pids/pids.max", "77", "pids.max", "77"),
 }  # fmt: skip
