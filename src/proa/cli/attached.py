@@ -48,11 +48,16 @@ class Attached:
         client.receive(self._stream)
         self._waiting = client.receive(self._wait)
 
-    def follow_window(self) -> None:
-        """Tell the engine the size of the terminal, now and whenever it changes."""
+    def follow_window(self, redraw: bool = False) -> None:
+        """Tell the engine the size of the terminal, now and whenever it changes.
+
+        `redraw` changes it by one for a moment, so that a program that was there before paints its screen.
+        """
         if self._tty and os.isatty(1):
             from proa.client.signals import on_resize
 
+            if redraw:
+                resize(self._client, self._path, more=1)
             self._resize()
             on_resize(self._resize)
 
@@ -96,15 +101,15 @@ class Attached:
         return int(answer["StatusCode"])
 
 
-def resize(client: Client, path: str) -> None:
-    """Give a container's or an exec's terminal the size of this one; too late is not an error."""
+def resize(client: Client, path: str, more: int = 0) -> None:
+    """Give a container's or an exec's terminal the size of this one (and `more`); too late is not an error."""
     from proa.client.terminal import size
 
     found = size(1)
     if found is None:
         return
     try:
-        client.post(f"{path}/resize", None, h=str(found[0]), w=str(found[1]))
+        client.post(f"{path}/resize", None, h=str(found[0] + more), w=str(found[1] + more))
     except DaemonError:
         pass
 

@@ -32,7 +32,7 @@ def _run(invocation: Invocation) -> int:
     attached.open("not-running", keys)
     if invocation["sig-proxy"] and not tty:
         attached.forward_signals()
-    attached.follow_window()
+    attached.follow_window(redraw=True)
     attached.copy(sequence)
     return attached.status()
 

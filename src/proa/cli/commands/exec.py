@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from proa.cli.command import ANY, Command
-from proa.client.errors import Detached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,11 +85,7 @@ def _attached(invocation: Invocation, path: str, start: dict[str, Any]) -> int:
         keys = detach_sequence(detach_keys(invocation))
         resize(client, path)
         on_resize(lambda: resize(client, path))
-    try:
-        Session(stream, tty=tty, stdin=0 if invocation["interactive"] else -1, detach_keys=keys).run()
-    except Detached:
-        invocation.warn("read escape sequence")
-        return 0
+    Session(stream, tty=tty, stdin=0 if invocation["interactive"] else -1, detach_keys=keys).run()
     return int(client.get(f"{path}/json")["ExitCode"] or 0)
 
 

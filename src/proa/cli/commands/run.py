@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FLAGS = (
     *FLAGS,
     ("detach", "d", "", "Run in the background and print the container's ID"),
+    ("detach-keys", "", "string", "Keys that end the session and leave the container running"),
     ("sig-proxy", "", "", "Pass signals on to the container", "", True),
 )
 

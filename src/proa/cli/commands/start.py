@@ -15,7 +15,6 @@ _FLAGS = (
     ("attach", "a", "", "Attach to the output and pass on signals"),
     ("detach-keys", "", "string", "Keys that end the session and leave the container running"),
     ("interactive", "i", "", "Attach standard input, too"),
-    ("sig-proxy", "", "", "Pass signals on to the container", "", True),
 )
 
 
@@ -53,7 +52,7 @@ def _start_attached(invocation: Invocation) -> int:
     sequence = detach_sequence(keys) if tty else b""
     attached = Attached(client, container["Id"], tty=tty, stdin=stdin)
     attached.open("removed" if container["HostConfig"].get("AutoRemove") else "next-exit", keys)
-    if invocation["sig-proxy"] and not tty:
+    if not tty:
         attached.forward_signals()
     client.post(f"/containers/{container['Id']}/start")
     attached.follow_window()

@@ -23,7 +23,6 @@ FLAGS = (
     ("cpus", "", "decimal", "Number of CPUs", "sizes.cpus"),
     ("cpuset-cpus", "", "string", "CPUs to run on (0-3, 0,1)"),
     ("cpuset-mems", "", "string", "Memory nodes to use (0-3, 0,1)"),
-    ("detach-keys", "", "string", "Keys that end the session and leave the container running"),
     ("device", "", "list", "Add a device of the host (host:container:permissions)"),
     ("device-cgroup-rule", "", "list", 'Allow devices ("c 13:* rwm")', "devices.cgroup_rule"),
     ("device-read-bps", "", "list", "Bytes a second to read from a device (path:rate)", "devices.byte_rate"),
