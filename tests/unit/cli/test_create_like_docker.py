@@ -138,7 +138,8 @@ def test_body_is_dockers(words: str, engine: Recorder, proa: Proa, files: Path) 
         body = meaning(request.json)
         body.get("HostConfig", {}).pop("ContainerIDFile", None)
         body.get("HostConfig", {}).pop("KernelMemory", None)  # docker drops it for engines since API 1.42
-        body.get("Env", []).sort()  # docker's order is random
+        body.get("Env", []).sort()  # docker's order of these is random
+        body.get("HostConfig", {}).get("Binds", []).sort()
         # docker repeats in the settings of networks what stands elsewhere, or sends them empty
         networks = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
         if not any(networks.values()) and len(networks) < 2:
