@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -85,7 +86,9 @@ def by_command(engines: dict[str, Engine], rounds: int) -> Iterator[Comparison]:
 
     def process(*command: str, environment: dict[str, str] | None = None) -> Work:
         def work() -> None:
-            subprocess.run(command, env=environment, check=True, capture_output=True)
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"{shlex.join(command)}: {done.returncode}: {done.stdout}{done.stderr}")
 
         return work
 

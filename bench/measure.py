@@ -36,7 +36,7 @@ class Series:
 
 @dataclass
 class Comparison:
-    """The same work by several engines. `ratio` is against the reference's median of the same rounds."""
+    """The same work by several engines. `ratio` is against Docker's median of the same rounds."""
 
     title: str
     unit: str
@@ -44,9 +44,9 @@ class Comparison:
     more_is_better: bool = False
     target: str = ""
 
-    def ratio(self, series: Series, reference: str = "docker") -> float | None:
-        """How many times better the series is than the reference; None without one."""
-        others = [one for one in self.series if one.subject.startswith(reference)]
+    def ratio(self, series: Series) -> float | None:
+        """How many times better the series is than Docker; None for Docker's own, and without it."""
+        others = [one for one in self.series if one.subject == "docker" or one.subject.endswith("dockerd")]
         if not others or others[0] is series:
             return None
         pair = (series.median, others[0].median)

@@ -40,7 +40,8 @@ def test_part_of_the_suite_under_pure_cgroup2(tmp_path: Path) -> None:
         "env", "PATH=/opt/tools:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE=1",
         "PROA_MUST_WORK=1", "PROA_TEST_PATIENCE=12", "PROA_TEST_CACHE=/opt/cache", "HOME=/root",
         str(PROJECT / ".venv/bin/pytest"), "-m", "cgroup2", "-p", "no:cacheprovider", "--timeout=600",
-        "-o", "faulthandler_timeout=580", "-q", "-k", "not proa", "tests/suites", "tests/unit/cgroups", "tests/e2e",
+        "-o", "faulthandler_timeout=580", "-q", "-k", "not proa",
+        "tests/suites", "tests/unit/cgroups", "tests/e2e",
     ]  # fmt: skip
     inside = [word for word in inside if not word.startswith("tests/") or (PROJECT / word).exists()]
     sharing = [word for share in shares for word in ("--share", share)]
