@@ -14,7 +14,7 @@ import pytest
 from rig import images
 from rig.api import Api, UnixConnection
 from rig.clients import Client
-from rig.engine import Engine
+from rig.engine import Engine, eventually
 from rig.registry import Registry
 from rig.standard import busybox_layer
 from rig.trees import Tree

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from proa.cli.errors import Failure
-from proa.client.http import quote
 from proa.errors import ProaError
 
 TYPE_CHECKING = False
@@ -24,19 +23,19 @@ _PARSE_FAILED = 64
 
 
 def container(client: Client, name: str, parameters: dict[str, str]) -> Any:
-    return client.get(f"/containers/{quote(name)}/json", **parameters)
+    return client.get(f"/containers/{name}/json", **parameters)
 
 
 def image(client: Client, name: str, _parameters: dict[str, str]) -> Any:
-    return client.get(f"/images/{quote(name)}/json")
+    return client.get(f"/images/{name}/json")
 
 
 def volume(client: Client, name: str, _parameters: dict[str, str]) -> Any:
-    return client.get(f"/volumes/{quote(name)}")
+    return client.get(f"/volumes/{name}")
 
 
 def network(client: Client, name: str, _parameters: dict[str, str]) -> Any:
-    return client.get(f"/networks/{quote(name)}")
+    return client.get(f"/networks/{name}")
 
 
 def inspect(invocation: Invocation, get: Getter, form: str, parameters: dict[str, str] | None = None) -> int:

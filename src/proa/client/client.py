@@ -1,9 +1,12 @@
-"""The engine's API as Python sees it: requests with JSON both ways, streams, hijacked connections."""
+"""The engine's API as Python sees it: requests with JSON both ways, streams, hijacked connections.
+
+Next hop of `run`: `api/routes/containers/create.py`, at the other end of the socket.
+"""
 
 from __future__ import annotations
 
 from proa.client.errors import CannotConnect, DaemonError, NotRunning
-from proa.client.http import Connection, query
+from proa.client.http import Connection, query, quote
 from proa.client.wire import decode, encode
 from proa.errors import Internal
 
@@ -114,7 +117,7 @@ class Client:
         elif body is not None:
             raw = body
         try:
-            connection.send(method, self._prefix + path + query(parameters or {}), raw, sent)
+            connection.send(method, quote(self._prefix + path) + query(parameters or {}), raw, sent)
         except (BrokenPipeError, ConnectionResetError):
             pass  # its answer is waiting to be read
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from socket import socket
 
-_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@")
 _READ_SIZE = 65536
 _MAX_HEAD = 1 << 20
 
@@ -177,7 +177,7 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
 
 
 def quote(text: str) -> str:
-    """Percent-encode (RFC 3986) all but unreserved characters and slashes."""
+    """Percent-encode (RFC 3986) all that may not stand in a path as it is."""
     data = text.encode("utf-8", "surrogateescape")
     if _SAFE.issuperset(data):
         return text

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+DEFAULT_RUNTIME = "proa"
+
 
 class Settings(msgspec.Struct, kw_only=True):
     """Settings of one engine; several engines differ in `data_root` and `exec_root`."""

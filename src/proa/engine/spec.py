@@ -1,10 +1,10 @@
-"""From a container's record to the OCI runtime specification that `proa.runtime` (or runc) executes.
+"""From a container's record to the OCI runtime specification that `proa.runtime` executes.
 
-Pure but for looking at the host where an option names something of it (devices). Next hop: the file
-config.json in the container's runtime directory, read by `proa.shim.shim`.
+Pure but for looking at the host where an option names something of it (devices). Next hop of `run`:
+`shim/launcher.py`; the shim it forks reads the specification from config.json in the runtime directory.
 
 The key "proa" of the result is ours: how the root is mounted, the user by name, the compiled filter, the
-log. Another runtime gets the same specification without it.
+log. The rest is what any OCI runtime takes.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@
     fork ────────────────────────────────────▶ enters the cgroup, closes what is not its own
       ◀─────────── terminal's master ───────── makes or joins namespaces, root, terminal
       ◀─────────── end of file, or why not ─── execve closes the pipe
+
+Next hop of `run`: `init.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The container's first process, from the fork to the user's program.
 
 It runs in the container's pid namespace and cgroup already (`container.py` saw to that) and leaves the
-host step by step: namespaces, root, names, then `program.become`.
+host step by step: namespaces, root, names. Next hop of `run`: `program.py`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Starting Python costs 10 ms and more, forking one that has imported everything h
 no secret and does nothing else. When the engine goes, it goes; the shims stay. It runs from a read-only
 mount of its own interpreter, and is not dumpable: a process on its way into a container must not be a
 handle on the host's file (CVE-2019-5736).
+
+Next hop of `run`: `shim.py`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ engine that connects to its socket. Its life:
 
 An ephemeral container's shim also holds the writable layer, a tmpfs that only its descriptor keeps alive;
 it stays after the exit until `release`.
+
+Next hop of `run`: `runtime/container.py`.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Trash:
 
     def _run(self) -> None:
         while True:
-            self._hurry.wait(_DELAY)
+            self._hurry.wait(0 if self._is_scarce() else _DELAY)
             with self._lock:
                 if self._stop.is_set() or not self._again:
                     self._thread = None

@@ -14,7 +14,7 @@ from proa.api.types.containers import Config, CreateBody
 from proa.api.types.host_config import HostConfig
 from proa.api.versions import Version
 from proa.engine.records import Container, Exec, State, Status
-from proa.engine.settings import Settings
+from proa.engine.settings import DEFAULT_RUNTIME, Settings
 from proa.engine.spec import log_path
 from proa.runtime import defaults
 
@@ -95,7 +95,7 @@ def _host_config(record: Container, body: CreateBody, settings: Settings, versio
     host.pids_limit = limits.pids_limit if limits.pids_limit > 0 else None
     host.ipc_mode = host.ipc_mode or "private"
     host.cgroupns_mode = options.cgroupns_mode or host.cgroupns_mode or "private"
-    host.runtime = host.runtime or settings.default_runtime
+    host.runtime = host.runtime or DEFAULT_RUNTIME
     host.shm_size = host.shm_size or settings.default_shm_size
     host.log_config.type = host.log_config.type or "json-file"
     host.restart_policy.name = host.restart_policy.name or "no"

@@ -15,6 +15,7 @@ from proa import __version__, times
 from proa.api import versions
 from proa.api.facade import Engine
 from proa.engine.records import Status
+from proa.engine.settings import DEFAULT_RUNTIME
 from proa.linux import capabilities
 from proa.oci.platform import default as default_platform
 
@@ -104,11 +105,8 @@ def info(engine: Engine) -> dict[str, Any]:
         "Labels": settings.labels,
         "ExperimentalBuild": False,
         "ServerVersion": versions.ENGINE_VERSION,
-        "Runtimes": {
-            "proa": {"path": "proa-runtime"},
-            **{name: {"path": path} for name, path in settings.runtimes.items()},
-        },
-        "DefaultRuntime": settings.default_runtime,
+        "Runtimes": {DEFAULT_RUNTIME: {"path": ""}},
+        "DefaultRuntime": DEFAULT_RUNTIME,
         "Swarm": {
             "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False,
             "Error": "", "RemoteManagers": None,

@@ -26,7 +26,7 @@ def _run(invocation: Invocation) -> None:
     parameters = parameter(invocation["filter"])
     for flag in ("since", "until"):
         if invocation[flag]:
-            parameters[flag] = query_moment(invocation[flag], flag)
+            parameters[flag] = query_moment(invocation[flag])
     show = _renderer(invocation["format"])
     for event in invocation.client.stream("GET", "/events", parameters):
         invocation.print(show(event))

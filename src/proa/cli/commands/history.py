@@ -7,7 +7,6 @@ from proa.cli.formatting.listing import Listing
 from proa.cli.formatting.moments import ago
 from proa.cli.formatting.tables import ellipsis
 from proa.cli.formatting.units import image_size
-from proa.client.http import quote
 from proa.ids import short
 
 TYPE_CHECKING = False
@@ -61,7 +60,7 @@ def _moment(entry: Any) -> str:
 
 
 def _run(invocation: Invocation) -> None:
-    entries = invocation.client.get(f"/images/{quote(invocation.arguments[0])}/history")
+    entries = invocation.client.get(f"/images/{invocation.arguments[0]}/history")
     truncate = not invocation["no-trunc"]
     if invocation["quiet"] and not invocation["format"]:
         invocation.print(*(_identifier(entry, truncate) for entry in entries))

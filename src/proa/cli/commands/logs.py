@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proa.cli.command import Command
+from proa.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def _parameters(invocation: Invocation) -> dict[str, str]:
         if invocation[flag]:
             from proa.cli.formatting.moments import query_moment
 
-            parameters[flag] = query_moment(invocation[flag], flag)
+            try:
+                parameters[flag] = query_moment(invocation[flag])
+            except InvalidArgument as error:
+                raise InvalidArgument(f'invalid value for "{flag}": {error}') from None
     return parameters
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from proa.cli.command import ANY, Command
 from proa.client.errors import DaemonError
-from proa.client.http import quote
 from proa.errors import ProaError
 
 TYPE_CHECKING = False
@@ -24,7 +23,7 @@ def _run(invocation: Invocation) -> int:
     errors: list[ProaError] = []
     for name in invocation.arguments:
         try:
-            removed = invocation.client.delete(f"/images/{quote(name)}", **parameters)
+            removed = invocation.client.delete(f"/images/{name}", **parameters)
         except ProaError as error:
             errors.append(error)
             continue

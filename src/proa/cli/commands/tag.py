@@ -5,7 +5,6 @@ from __future__ import annotations
 from proa.cli.command import Command
 from proa.cli.errors import Failure
 from proa.cli.images import check_name
-from proa.client.http import quote
 from proa.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -26,7 +25,7 @@ def _run(invocation: Invocation) -> None:
     if reference.digest:
         raise Failure("refusing to create a tag with a digest reference")
     tag = reference.tag or "latest"
-    invocation.client.post(f"/images/{quote(source)}/tag", None, repo=reference.familiar_name, tag=tag)
+    invocation.client.post(f"/images/{source}/tag", None, repo=reference.familiar_name, tag=tag)
 
 
 COMMAND = Command(_run, "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", least=2, most=2)

@@ -27,12 +27,9 @@ def seconds_of(text: str) -> int:
         return 0
 
 
-def query_moment(text: str, flag: str) -> str:
+def query_moment(text: str) -> str:
     """Return "seconds.nanoseconds" of what `--since` and `--until` take. Raises `InvalidArgument`."""
     from proa.times import now, parse_moment
 
-    try:
-        moment = parse_moment(text, now())
-    except InvalidArgument as error:
-        raise InvalidArgument(f'invalid value for "{flag}": {error}') from None
+    moment = parse_moment(text, now())
     return f"{moment // SECOND}.{moment % SECOND:09}"

@@ -25,7 +25,7 @@ from proa.cli.formatting.template_syntax import (
     Text,
     parse,
 )
-from proa.cli.formatting.template_values import Absent, Fields
+from proa.cli.formatting.template_values import Absent, Fields, Map, typed
 
 
 class _Leave(Exception):
@@ -46,6 +46,7 @@ class Template:
     def render(self, data: Any) -> str:
         """Return the template's output for `data`. Raises `TemplateError` where the data does not fit."""
         output: list[str] = []
+        data = typed("", data)
         _Run(data, output.append).nodes(self._nodes, data)
         return "".join(output)
 
@@ -191,6 +192,8 @@ def _field(value: Any, name: str, text: str, arguments: list[Any]) -> Any:
         name = next((key for key in value if str(key).lower() == lower), name)
     if name in value and value[name] is not None:
         return value[name]
+    if isinstance(value, Map) and name not in value:
+        return None
     if name in value or Absent.expected(name):
         return Absent(name)
     raise TemplateError(f'{where}map has no entry for key "{name}"')

@@ -8,7 +8,7 @@ from typing import Any
 # Fields of docker's types that are maps, and those that are pointers: how Go prints them when there is nothing.
 # All others that may be missing are lists or texts.
 _MAPS = frozenset((
-    "Annotations", "DriverOpts", "ExposedPorts", "Labels", "Options", "PortBindings", "Ports",
+    "Annotations", "Attributes", "DriverOpts", "ExposedPorts", "Labels", "Options", "PortBindings", "Ports",
     "StorageOpt", "Sysctls", "Tmpfs", "Volumes",
 ))  # fmt: skip
 _POINTERS = frozenset((
@@ -38,6 +38,21 @@ class Absent:
 
     def __len__(self) -> int:
         return 0
+
+
+class Map(dict[str, Any]):
+    """One of docker's maps: sorted by key, and a key that it lacks is nothing instead of an error."""
+
+
+def typed(name: str, value: Any) -> Any:
+    """Return the value of the field `name` with docker's maps in it marked and sorted."""
+    if isinstance(value, Mapping):
+        if name in _MAPS:
+            return Map(sorted(value.items()))
+        return {key: typed(key, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [typed("", inner) for inner in value]
+    return value
 
 
 class Fields:

@@ -1,4 +1,7 @@
-"""`create`: check and complete the options, resolve mounts, record the container. No process starts here."""
+"""`create`: check and complete the options, resolve mounts, record the container. No process starts here.
+
+Next hop of `run`: `start.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ from proa.engine.options import ContainerOptions
 from proa.engine.records import Container
 from proa.engine.requests import Created
 from proa.engine.security import Security
+from proa.engine.settings import DEFAULT_RUNTIME
 from proa.errors import InvalidArgument, Unsupported
 
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
-RUNTIMES = ("", "proa")  # other OCI runtimes can not be plugged in yet
+RUNTIMES = ("", DEFAULT_RUNTIME)  # other OCI runtimes can not be plugged in yet
 LOG_DRIVERS = ("", "json-file", "none")
 LOG_OPTIONS = ("max-size", "max-file")
 _SHARED = ("network_mode", "ipc_mode", "pid_mode")

@@ -1,6 +1,6 @@
 """`start`: an endpoint, the engine's files, the specification, then the shim does the rest.
 
-Next hop: `proa.shim.launcher` forks, `proa.shim.shim` creates and starts.
+Next hop of `run`: `engine/spec.py`, then the launcher forks a shim, which creates and starts.
 """
 
 from __future__ import annotations
