@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -70,12 +71,19 @@ HISTORY = [
 ]
 VOLUMES = {"Volumes": [
     {"Name": name, "Driver": "local", "Mountpoint": f"/v/{name}", "Scope": "local", "Labels": labels, "Options": None}
-    for name, labels in (("v10", None), ("v9", {"a": "b", "c": ""}), ("0" * 64, {}))
+    for name, labels in (("v10", None), ("v9", {"a": "b"}), ("0" * 64, {}))
 ], "Warnings": None}  # fmt: skip
 NETWORKS = [
     {"Name": name, "Id": letter * 64, "Driver": driver, "Scope": "local", "Created": "2026-01-02T03:04:05.678Z",
      "EnableIPv4": True, "EnableIPv6": False, "Internal": False, "Labels": {"a": "b"}}
     for name, letter, driver in (("none", "1", "null"), ("bridge", "2", "bridge"), ("host", "3", "host"))
+]  # fmt: skip
+
+EVENTS = [
+    {"Type": "container", "Action": "start", "Actor": {"ID": ID, "Attributes": {"name": "web", "image": "busybox"}},
+     "scope": "local", "time": 1767323045, "timeNano": 1767323045678000001},
+    {"Type": "network", "Action": "connect", "Actor": {"ID": "2" * 64, "Attributes": {}},
+     "scope": "local", "time": 1767323046, "timeNano": 1767323046000000000},
 ]  # fmt: skip
 
 SAME = """
@@ -180,6 +188,12 @@ logs web
 logs -f -n 5 -t --since 1 --until 2.5 web
 logs --since nonsense web
 logs none
+events
+events --since 1h --until 0s -f type=container
+events --format json
+events --format '{{.Type}} {{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}} {{.Time}}'
+events --format '{{json .Actor}}'
+events --since x
 attach none
 attach stopped
 attach web
@@ -319,6 +333,7 @@ def engine(engine: Recorder) -> Recorder:
     engine.on("GET /exec/good/json", Reply(value={"ID": "good", "Running": False, "ExitCode": 0}))
     engine.on("GET /exec/bad/json", Reply(value={"ID": "bad", "Running": False, "ExitCode": 7}))
     engine.on("GET /images/json", Reply(value=IMAGES)).on("GET /images/busybox/history", Reply(value=HISTORY))
+    engine.on("GET /events", Reply(chunks=[json.dumps(event).encode() + b"\n" for event in EVENTS]))
     engine.on("GET /info", Reply(value={"Swarm": {"LocalNodeState": "inactive"}}))
     engine.on("GET /plugins/none/json", error(404, 'plugin "none" not found'))
     engine.on("GET /images/none/json", error(404, "No such image: none:latest"))

@@ -184,6 +184,6 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 
 def test_quote() -> None:
-    assert quote("a/b:c d") == "a/b%3Ac%20d"
+    assert quote("a/b:c d?e") == "a/b:c%20d%3Fe"
     assert query({"a": "x/y&z=1", "b": "ü"}) == "?a=x%2Fy%26z%3D1&b=%C3%BC"
     assert query({}) == ""

@@ -52,8 +52,12 @@ def _open(source: str) -> int:
 
 
 def _pieces(fd: int) -> Iterator[bytes]:
-    while piece := os.read(fd, _PIECE):
-        yield piece
+    try:
+        while piece := os.read(fd, _PIECE):
+            yield piece
+    finally:
+        if fd:
+            os.close(fd)
 
 
 COMMAND = Command(_run, "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", flags=_FLAGS, least=1, most=ANY)
