@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from proa import cgroups
 from proa.content import ContentStore
 from proa.engine.containers import adopt
 from proa.engine.containers.containers import Containers
@@ -139,10 +140,22 @@ class Engine:
         # A network that nobody is on goes with the engine; another start makes it anew in 20 ms.
         busy = any(record.running and record.endpoint for record in self.containers.all())
         await asyncio.to_thread(self.bridge.close if busy else self.bridge.teardown)
+        if not any(record.running for record in self.containers.all()):
+            self._remove_parent_cgroup()
         self.layers.close()
         self.trash.close()
         self.database.close()
         os.close(self._lock)
+
+
+    def _remove_parent_cgroup(self) -> None:
+        """Remove the cgroup above the containers', unless another engine's containers are in it."""
+        parent = cgroups.open(f"/{self.settings.cgroup_parent.strip('/')}")
+        try:
+            if not parent.processes():
+                parent.remove()
+        except OSError as error:
+            _log.debug("the cgroup %s stays: %s", parent.path, error)
 
 
 def _lock(root: Path) -> int:
