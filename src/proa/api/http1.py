@@ -22,7 +22,6 @@ class RequestHead:
         self.target = b""
         self.headers: dict[str, str] = {}
         self.version = "1.1"
-        self.keep_alive = True
 
     def on_url(self, url: bytes) -> None:
         self.target += url
@@ -31,6 +30,12 @@ class RequestHead:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         present = self.headers.get(key)
         self.headers[key] = text if present is None else f"{present}, {text}"
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the client takes further responses on the connection (RFC 9112, 9.3)."""
+        words = [word.strip() for word in self.headers.get("connection", "").lower().split(",")]
+        return "close" not in words if self.version == "1.1" else "keep-alive" in words
 
     @property
     def upgrade(self) -> str:
@@ -54,7 +59,6 @@ def parse_head(data: bytes) -> RequestHead:
         raise HttpError(400, f"malformed HTTP request: {error}") from None
     head.method = parser.get_method().decode("ascii")
     head.version = parser.get_http_version()
-    head.keep_alive = bool(parser.should_keep_alive())
     if head.version not in ("1.0", "1.1"):
         raise HttpError(505, f"unsupported protocol HTTP/{head.version}")
     if head.version == "1.1" and "host" not in head.headers:

@@ -91,6 +91,21 @@ async def test_old_http_is_closed_after_the_answer(client: Client) -> None:
     assert await exchange.rest() == b""
 
 
+@pytest.mark.parametrize("target", ["/_ping", "/events?until=1"])
+async def test_a_client_may_ask_for_the_end(client: Client, target: str) -> None:
+    exchange = await client.connect()
+    await exchange.request("GET", target, headers={"Connection": "Close"})
+    assert (await exchange.reply()).headers["connection"] == "close"
+    assert await exchange.rest() == b""
+
+
+async def test_old_http_may_ask_for_more(client: Client) -> None:
+    exchange = await client.connect()
+    for _ in range(2):
+        await exchange.send(b"GET /_ping HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert (await exchange.reply()).headers["connection"] == "keep-alive"
+
+
 async def test_a_stream_over_old_http_has_no_chunks(client: Client, engine: FakeEngine) -> None:
     exchange = await client.connect()
     await exchange.send(b"GET /events?until=1 HTTP/1.0\r\n\r\n")
