@@ -88,9 +88,7 @@ def replace(change: Callable[[bytes], bytes], **headers: str) -> Handler:
     """Change the body, and headers if given (underscores become dashes)."""
     extra = {name.replace("_", "-"): value for name, value in headers.items()}
 
-    async def handle(
-        request: web.Request, status: int, kept: dict[str, str], body: bytes
-    ) -> web.StreamResponse:
+    async def handle(request: web.Request, status: int, kept: dict[str, str], body: bytes) -> web.StreamResponse:
         return web.Response(status=status, headers={**kept, **extra}, body=change(body))
 
     return handle
@@ -100,9 +98,7 @@ def answer(code: int, body: bytes = b"", **headers: str) -> Handler:
     """Answer this instead."""
     extra = {name.replace("_", "-"): value for name, value in headers.items()}
 
-    async def handle(
-        request: web.Request, status: int, kept: dict[str, str], _: bytes
-    ) -> web.StreamResponse:
+    async def handle(request: web.Request, status: int, kept: dict[str, str], _: bytes) -> web.StreamResponse:
         return web.Response(status=code, headers=extra, body=body)
 
     return handle
@@ -111,9 +107,7 @@ def answer(code: int, body: bytes = b"", **headers: str) -> Handler:
 def hang_up() -> Handler:
     """Break the connection without any answer."""
 
-    async def handle(
-        request: web.Request, status: int, kept: dict[str, str], _: bytes
-    ) -> web.StreamResponse:
+    async def handle(request: web.Request, status: int, kept: dict[str, str], _: bytes) -> web.StreamResponse:
         assert request.transport is not None
         request.transport.abort()
         return web.Response()
@@ -284,6 +278,4 @@ class TokenProxy(FaultyProxy):
         challenge += f',scope="{scope}"' if scope else ""
         challenge += ',error="insufficient_scope"' if header else ""
         body = {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}
-        return web.Response(
-            status=401, headers={"WWW-Authenticate": challenge}, body=json.dumps(body).encode()
-        )
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge}, body=json.dumps(body).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 MTIME = 1_700_000_000  # seconds
 END = bytes(1024)
@@ -71,22 +72,22 @@ def padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 512)
 
 
-def member(name: bytes, data: bytes = b"", **fields: object) -> bytes:
+def member(name: bytes, data: bytes = b"", **fields: Any) -> bytes:
     """A header and its data; `size` is that of the data unless it is given."""
     fields.setdefault("size", len(data))
     return header(name, **fields) + padded(data)  # type: ignore[arg-type]
 
 
-def directory(name: bytes, **fields: object) -> bytes:
+def directory(name: bytes, **fields: Any) -> bytes:
     fields.setdefault("mode", 0o755)
     return member(name, kind=b"5", **fields)
 
 
-def symlink(name: bytes, target: bytes, **fields: object) -> bytes:
+def symlink(name: bytes, target: bytes, **fields: Any) -> bytes:
     return member(name, kind=b"2", link=target, mode=0o777, **fields)
 
 
-def hard_link(name: bytes, target: bytes, **fields: object) -> bytes:
+def hard_link(name: bytes, target: bytes, **fields: Any) -> bytes:
     return member(name, kind=b"1", link=target, **fields)
 
 

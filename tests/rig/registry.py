@@ -24,9 +24,7 @@ HTPASSWD = f"{USER}:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a
 class Registry:
     """A docker-registry process. `address` is host:port, as it stands in a reference."""
 
-    def __init__(
-        self, directory: Path, *, password: bool = False, auth: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, directory: Path, *, password: bool = False, auth: dict[str, Any] | None = None) -> None:
         self.directory = directory
         self.auth = auth
         if password:

@@ -24,9 +24,7 @@ WAIT = 15.0 * PATIENCE  # seconds to wait for text
 class Terminal:
     """`with Terminal(client.command("run", "-it", …), client.environment) as terminal: …`"""
 
-    def __init__(
-        self, command: list[str], environment: dict[str, str], rows: int = 31, columns: int = 97
-    ) -> None:
+    def __init__(self, command: list[str], environment: dict[str, str], rows: int = 31, columns: int = 97) -> None:
         self.screen = ""  # everything the program printed so far
         self._seen = 0  # how much of it `expect` has passed
         self.master, slave = pty.openpty()

@@ -14,7 +14,7 @@ import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from proa import cgroups
@@ -149,13 +149,11 @@ class Engine:
 
 
     def _remove_parent_cgroup(self) -> None:
-        """Remove the cgroup above the containers', unless another engine's containers are in it."""
-        parent = cgroups.open(f"/{self.settings.cgroup_parent.strip('/')}")
-        try:
-            if not parent.processes():
-                parent.remove()
-        except OSError as error:
-            _log.debug("the cgroup %s stays: %s", parent.path, error)
+        """Remove the cgroup above the containers'; the kernel keeps it if another engine's are in it."""
+        path = f"/{self.settings.cgroup_parent.strip('/')}"
+        for directory in cgroups.directories(path).values() or [f"/sys/fs/cgroup{path}"]:
+            with suppress(OSError):
+                os.rmdir(directory)
 
 
 def _lock(root: Path) -> int:
