@@ -75,7 +75,7 @@ def padded(data: bytes) -> bytes:
 def member(name: bytes, data: bytes = b"", **fields: Any) -> bytes:
     """A header and its data; `size` is that of the data unless it is given."""
     fields.setdefault("size", len(data))
-    return header(name, **fields) + padded(data)  # type: ignore[arg-type]
+    return header(name, **fields) + padded(data)
 
 
 def directory(name: bytes, **fields: Any) -> bytes:
