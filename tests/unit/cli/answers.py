@@ -1,0 +1,159 @@
+"""What the engine answers in the comparisons with docker's command line."""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from rig.recorder import ID, Recorder, Reply, error, frame, stream
+
+from .test_listings import CONTAINERS
+
+NOW = int(time.time())
+IMAGES: list[dict[str, Any]] = [
+    {
+        "Id": f"sha256:{digit * 64}",
+        "RepoTags": tags,
+        "RepoDigests": digests,
+        "Created": NOW - age,
+        "Size": size,
+        "Containers": int(digit) - 2,
+        "SharedSize": -1 if digit == "1" else int(digit) * 1000,
+    }
+    for digit, tags, digests, age, size in (
+        ("1", ["a:1", "a:2"], ["a@sha256:" + "a" * 64, "a@sha256:" + "b" * 64], 5 * 3600, 1_982_326),
+        ("2", ["r.io:5/b:2"], [], 7 * 3600, 45_000),
+        ("3", [], [], 86400 * 3, 1_500_000_000),
+        ("4", None, ["d@sha256:" + "c" * 64], 86400 * 80, 0),
+    )
+]
+CONTAINER: dict[str, Any] = {
+    "Id": ID, "Name": "/web", "Created": "2026-01-02T03:04:05.678Z", "Path": "sh", "Args": ["-c", "a <b>"],
+    "State": {"Status": "running", "Running": True, "Paused": False, "Restarting": False, "Pid": 42, "ExitCode": 0},
+    "Config": {"Tty": False, "OpenStdin": False, "Cmd": ["sh", "-c"], "Env": ["A=b"], "Labels": {"b": "2", "a": "1"},
+               "Volumes": None, "Entrypoint": None, "Image": "busybox"},
+    "HostConfig": {"NetworkMode": "bridge", "Memory": 0, "Binds": None, "AutoRemove": False},
+    "NetworkSettings": {
+        "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}], "443/tcp": None},
+        "Networks": {"bridge": {"IPAddress": "172.17.0.2"}},
+    },
+    "Mounts": [{"Type": "bind", "Source": "/a", "Destination": "/b", "RW": True}],
+}  # fmt: skip
+STOPPED = {**CONTAINER, "State": {**CONTAINER["State"], "Status": "exited", "Running": False}}
+HISTORY = [
+    {
+        "Id": "sha256:" + "1" * 64,
+        "Created": NOW - 5 * 86400,
+        "CreatedBy": "/bin/sh -c echo\tone && echo two and more, much more",
+        "Size": 12_345_678,
+        "Comment": "c",
+        "Tags": ["a:1"],
+    },
+    {
+        "Id": "<missing>",
+        "Created": NOW - 86400 * 400,
+        "CreatedBy": "ADD file",
+        "Size": 0,
+        "Comment": "",
+        "Tags": None,
+    },
+]
+VOLUMES = {"Volumes": [
+    {"Name": name, "Driver": "local", "Mountpoint": f"/v/{name}", "Scope": "local", "Labels": labels, "Options": None}
+    for name, labels in (("v10", None), ("v9", {"a": "b"}), ("0" * 64, {}))
+], "Warnings": None}  # fmt: skip
+NETWORKS = [
+    {"Name": name, "Id": letter * 64, "Driver": driver, "Scope": "local", "Created": "2026-01-02T03:04:05.678Z",
+     "EnableIPv4": True, "EnableIPv6": False, "Internal": False, "Labels": {"a": "b"}}
+    for name, letter, driver in (("none", "1", "null"), ("bridge", "2", "bridge"), ("host", "3", "host"))
+]  # fmt: skip
+
+EVENTS = [
+    {"Type": "container", "Action": "start", "Actor": {"ID": ID, "Attributes": {"name": "web", "image": "busybox"}},
+     "scope": "local", "time": 1767323045, "timeNano": 1767323045678000001},
+    {"Type": "network", "Action": "connect", "Actor": {"ID": "2" * 64, "Attributes": {}},
+     "scope": "local", "time": 1767323046, "timeNano": 1767323046000000000},
+]  # fmt: skip
+
+
+def answer(engine: Recorder) -> Recorder:
+    """Give `engine` routes for containers web, stopped and empty; `none` exists in no kind."""
+    found, missing = r"(web|stopped|empty|busybox|1+)", error(404, "No such container: none")
+    engine.on(r"(GET|POST|DELETE) /containers/none.*", missing)
+    engine.on("GET /containers/json", Reply(value=CONTAINERS))
+    engine.on(rf"GET /containers/{found}/json", Reply(value=CONTAINER)).on(
+        "GET /containers/stopped/json", Reply(value=STOPPED)
+    )
+    engine.on(
+        rf"GET /containers/{found}/top",
+        Reply(value={"Titles": ["PID", "CMD"], "Processes": [["1", "sh -c x"], ["22", "y"]]}),
+    )
+    engine.on(
+        rf"GET /containers/{found}/changes",
+        Reply(value=[{"Path": "/a", "Kind": 0}, {"Path": "/b", "Kind": 1}, {"Path": "/c", "Kind": 2}]),
+    )
+    engine.on("GET /containers/empty/changes", Reply(text=b"null", headers={"Content-Type": "application/json"}))
+    engine.on(rf"GET /containers/{found}/logs", Reply(chunks=[frame(1, b"out\n"), frame(2, b"err\n")]))
+    engine.on(rf"POST /containers/{found}/(start|stop|restart|kill|pause|unpause|rename|resize)", Reply(204))
+    engine.on(rf"POST /containers/{found}/attach", stream(frame(1, b"hello\n"))).on(
+        rf"POST /containers/{found}/wait", Reply(value={"StatusCode": 3})
+    )
+    engine.on(rf"DELETE /containers/{found}", Reply(204))
+    engine.on(
+        rf"POST /containers/{found}/exec",
+        lambda request: Reply(201, {"Id": "bad" if "fails" in request.json["Cmd"] else "good"}),
+    )
+    engine.on(
+        "POST /exec/(good|bad)/start",
+        lambda request: Reply(200) if request.json.get("Detach") else stream(frame(1, b"done\n")),
+    )
+    engine.on("GET /exec/good/json", Reply(value={"ID": "good", "Running": False, "ExitCode": 0}))
+    engine.on("GET /exec/bad/json", Reply(value={"ID": "bad", "Running": False, "ExitCode": 7}))
+    engine.on("GET /images/json", Reply(value=IMAGES)).on("GET /images/busybox/history", Reply(value=HISTORY))
+    engine.on("GET /events", Reply(chunks=[json.dumps(event).encode() + b"\n" for event in EVENTS]))
+    engine.on("GET /info", Reply(value={"Swarm": {"LocalNodeState": "inactive"}}))
+    engine.on("GET /plugins/none/json", error(404, 'plugin "none" not found'))
+    engine.on("GET /images/none/json", error(404, "No such image: none:latest"))
+    engine.on(
+        "POST /images/(busybox|none).*/tag",
+        lambda request: error(404, "No such image: none:latest") if "none" in request.path else Reply(201),
+    )
+    engine.on("DELETE /images/busybox", Reply(value=[{"Untagged": "busybox:latest"}, {"Deleted": "sha256:1"}]))
+    engine.on("DELETE /images/none", error(404, "No such image: none:latest")).on(
+        "DELETE /images/busy", error(409, "conflict: unable to delete busy")
+    )
+    engine.on("GET /volumes", Reply(value=VOLUMES)).on("GET /volumes/none", error(404, "get none: no such volume"))
+    engine.on("DELETE /volumes/web", Reply(204)).on("DELETE /volumes/none", error(404, "get none: no such volume"))
+    engine.on("POST /volumes/create", Reply(201, VOLUMES["Volumes"][0]))
+    engine.on("GET /networks", Reply(value=NETWORKS)).on(
+        "GET /networks/none", error(404, "network none not found")
+    )
+    engine.on(
+        "POST /commit",
+        lambda request: missing if request.query["container"] == "none" else Reply(201, {"Id": "sha256:1"}),
+    )
+    engine.on("POST /images/create", lambda request: _pull(request.query))
+    engine.on("POST /containers/create", lambda request: _create(request.query, request.json["Image"]))
+    return engine
+
+
+def _pull(query: dict[str, str]) -> Reply:
+    if not query["fromImage"].startswith("known.example"):
+        return error(500, 'Get "https://none.example/v2/": no such host')
+    lines = [
+        b'{"status":"Pulling from x","id":"1"}\r\n', b'{"status":"Pulling fs layer","progressDetail":{},"id":"aa"}\r\n',
+        b'{"status":"Downloading","progressDetail":{"current":5,"total":10},"id":"aa"}\r\n',
+        b'{"status":"Download complete","progressDetail":{},"id":"aa"}\r\n',
+        b'{"status":"Digest: sha256:1"}\r\n', b'{"errorDetail":{"message":"it broke"},"error":"it broke"}\r\n',
+    ]  # fmt: skip
+    return Reply(chunks=lines[:-1] if query["tag"] == "1" else lines)
+
+
+def _create(query: dict[str, str], image: str) -> Reply:
+    if query.get("name") == "used":
+        return error(409, 'Conflict. The container name "/used" is already in use')
+    if image in ("missing", "none.example/x"):
+        return error(404, f"No such image: {image}:latest")
+    return Reply(201, {"Id": ID, "Warnings": ["Your kernel is old"]})
