@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HIGH_WATER, LOW_WATER = 1 << 20, 1 << 18
 _STREAM_NUMBERS = {"stdin": 0, "stdout": 1, "stderr": 2}
 _SIOCOUTQ = 0x5411
+_LAST_READS = 64  # of 64 KiB
 _DRAIN_POLL = 0.0005  # seconds
 _DRAIN_LIMIT = 400  # polls: a client that has not read its header after 0.2 s is not one that loses output
 
@@ -147,7 +148,11 @@ class Client:
         self.loop.forget(self.socket.fileno())
         try:
             self.socket.shutdown(socket.SHUT_WR)
+            # Closing with input unread would reset the connection, and the peer lose what it has not read yet.
+            for _ in range(_LAST_READS):
+                if not self.socket.recv(1 << 16):
+                    break
         except OSError:
-            pass  # the peer is gone already
+            pass  # nothing is left to read, or the peer is gone already
         self.socket.close()
         self.on_close(self)
