@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from proa.engine.containers import mountpoints, stop
@@ -48,6 +49,8 @@ async def remove_now(containers: Containers, record: Container, *, volumes: bool
         run.close()
     containers.execs.forget_container(record.id)
     containers.trash.discard(containers.settings.container_directory(record.id))
+    # Usually gone since the end of the last run; a start that the engine did not survive leaves it.
+    shutil.rmtree(containers.settings.runtime_directory(record.id), ignore_errors=True)
     containers.store.delete(record)
     mountpoints.release(containers, record, anonymous=volumes)
     if containers.images.store.get(record.image_id) is None:
