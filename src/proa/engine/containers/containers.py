@@ -186,7 +186,7 @@ class Containers:
         # mount"); the mark of an earlier run would forbid the next one.
         options = ["volatile"] if record.options.auto_remove or record.options.ephemeral else []
         if options:
-            shutil.rmtree(directory / "work/work/incompat", ignore_errors=True)
+            shutil.rmtree(directory / "work" / "work" / "incompat", ignore_errors=True)
         mountpoint = self.settings.exec_root / "rootfs"
         return {
             **overlay_mount(self.layers, record.layers, directory),
