@@ -134,3 +134,18 @@ def test_errors(sdk: docker.DockerClient) -> None:
     with pytest.raises(APIError) as conflict:
         sdk.containers.create(BUSYBOX, name="twice")
     assert conflict.value.status_code == 409 and "is already in use" in conflict.value.explanation
+
+
+def test_attach_replays_the_log(sdk: docker.DockerClient) -> None:
+    container = sdk.containers.run(BUSYBOX, ["sh", "-c", "echo one; echo two >&2; sleep 1000"], detach=True)
+    eventually(lambda: container.logs() == b"one\ntwo\n")
+    assert container.attach(logs=True, stream=False, stdout=True, stderr=True) == b"one\ntwo\n"
+    container.remove(force=True)
+    running = sdk.containers.run(BUSYBOX, ["sh", "-c", "echo old; sleep 1; echo new"], detach=True)
+    eventually(lambda: running.logs() == b"old\n")
+    assert b"".join(running.attach(logs=True, stream=True)) == b"old\nnew\n"
+
+
+def test_no_shared_memory_without_ipc(sdk: docker.DockerClient) -> None:
+    command = "grep -c /dev/shm /proc/mounts || true"
+    assert sdk.containers.run(BUSYBOX, ["sh", "-c", command], ipc_mode="none", remove=True) == b"0\n"

@@ -26,7 +26,6 @@ class Settings(msgspec.Struct, kw_only=True):
     default_shm_size: int = 64 << 20
     labels: list[str] = []
     max_concurrent_downloads: int = 3
-    shutdown_timeout: int = 15
 
     @property
     def database(self) -> Path:

@@ -192,6 +192,8 @@ def _default_mounts(options: ContainerOptions, security: Security, place: Place)
         if entry["destination"] == "/sys" and place.network is None:
             # sysfs shows the network namespace of who mounts it; the host's own is bound.
             entry = {"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind", "ro"]}
+        if entry["destination"] == "/dev/shm" and options.ipc_mode == "none":
+            continue
         if entry["destination"] == "/dev/shm":
             entry = _shm(entry, options, place)
         if entry["destination"] == "/dev/mqueue" and place.ipc is None:

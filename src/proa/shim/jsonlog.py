@@ -6,9 +6,14 @@ by line. Lines longer than 16 KiB become several records, of which only the last
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from json.encoder import encode_basestring
+
+TYPE_CHECKING = False  # importing typing costs every start milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PARTIAL = 16 << 10
 _CLEAN = bytes(set(range(0x20, 0x7F)) - {0x22, 0x5C}) + b"\n"
@@ -30,7 +35,7 @@ class JsonLog:
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self.path, flags, 0o640)
-        self._size = os.fstat(self._fd).st_size
+        self.size = os.fstat(self._fd).st_size
 
     def write(self, stream: str, data: bytes) -> None:
         """Record a chunk of output; an incomplete last line waits for its rest."""
@@ -49,6 +54,19 @@ class JsonLog:
         if rest := self._rest[stream]:
             self._rest[stream] = b""
             self._append(self._record(stream, rest, self._now()))
+
+    def records(self) -> Iterator[tuple[str, bytes]]:
+        """Yield stream and bytes of everything in the current file, then of incomplete last lines."""
+        with open(self.path, encoding="utf-8") as file:  # noqa: PTH123 - lean
+            for line in file:
+                try:
+                    record = json.loads(line)
+                except ValueError:
+                    continue  # torn by a full disk
+                yield record["stream"], record["log"].encode()
+        for stream, rest in self._rest.items():
+            if rest:
+                yield stream, rest
 
     def close(self) -> None:
         """Record what is left and close the file."""
@@ -87,8 +105,8 @@ class JsonLog:
                 view = view[os.write(self._fd, view) :]
         except OSError:
             self.lost += len(view)  # a full disk costs log records, never the container
-        self._size += len(records) - len(view)
-        if self._max_size and self._size > self._max_size:
+        self.size += len(records) - len(view)
+        if self._max_size and self.size > self._max_size:
             self._rotate()
 
     def _rotate(self) -> None:

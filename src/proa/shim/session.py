@@ -119,6 +119,17 @@ class Session:
         if self.exit_code is not None:
             client.finish()
 
+    @property
+    def log_size(self) -> int:
+        """Bytes in the current log file."""
+        return self._log.size if self._log else 0
+
+    def replay(self, client: Client) -> None:
+        """Send what was logged so far: what follows live begins exactly behind it."""
+        if self._log:
+            for stream, data in self._log.records():
+                client.send(stream, data)
+
     def _watch_client(self, client: Client) -> None:
         if client.has_input:
             self._client_readable(client)

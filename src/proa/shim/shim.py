@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SIGNALLED = 128
+_MAX_REPLAY = 16 << 20  # bytes of log; what a client is sent waits in this process's memory
 _EXIT_GRACE = 10.0  # seconds that clients have to read the rest after the exit
 
 
@@ -181,7 +182,15 @@ class Shim:
     def do_attach(self, message: dict[str, Any], descriptors: list[int]) -> None:
         """Attach the client whose socket came along to the container or one of its execs."""
         session = self._session_named(message.get("exec", ""))
-        session.attach(Client(self.loop, descriptors.pop(), message["client"]))
+        if message["client"].get("logs") and session.log_size > _MAX_REPLAY:
+            raise RequestError("the log is too long to be replayed by attach: read it with logs")
+        client = Client(self.loop, descriptors.pop(), message["client"])
+        if message["client"].get("logs"):
+            session.replay(client)
+        if message["client"].get("stream", True):
+            session.attach(client)
+        else:
+            client.finish()
 
     def do_resize(self, message: dict[str, Any], descriptors: list[int]) -> None:
         self._session_named(message.get("exec", "")).resize(message["rows"], message["columns"])

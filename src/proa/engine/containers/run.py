@@ -79,4 +79,6 @@ def client_message(request: AttachRequest, *, tty: bool) -> dict[str, Any]:
         "detach_keys": list(request.detach_keys) if tty else [],
         "buffered": request.buffered.decode("latin-1"),
         "drain": request.drain,
+        "logs": request.logs,
+        "stream": request.stream,
     }
