@@ -81,6 +81,24 @@ class CgroupV1:
         if mount_point + self.path == self._directories.get("cpuset"):
             _inherit_cpuset(directory)
 
+    def rename(self, path: str) -> None:
+        """Give the cgroup, with everything in it, another name below the same parent: all or nothing.
+
+        FileExistsError if the name is taken. This object goes on to mean the old name.
+        """
+        tree.check_path(path)
+        done: list[str] = []
+        try:
+            for mount_point in self._mount_points:
+                if os.path.isdir(mount_point + path):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), mount_point + path)
+                os.rename(mount_point + self.path, mount_point + path)
+                done.append(mount_point)
+        except BaseException:
+            for mount_point in done:
+                os.rename(mount_point + path, mount_point + self.path)
+            raise
+
     def _make_parents(self, mount_point: str) -> None:
         made: list[str] = []
         tree.make_parents(mount_point, self.path, made)

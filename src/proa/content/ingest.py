@@ -34,9 +34,7 @@ class Ingest:
     As a context manager it ends with `abort(keep=True)` unless it was committed.
     """
 
-    def __init__(
-        self, partial: Path, digest: str, size: int | None, publish: Callable[[Path, str], None]
-    ) -> None:
+    def __init__(self, partial: Path, digest: str, size: int | None, publish: Callable[[Path, str], None]) -> None:
         self.digest = digest
         self.size = size  # expected bytes; None when unknown
         self.offset = 0  # bytes held and hashed so far

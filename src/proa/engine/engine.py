@@ -21,7 +21,7 @@ from proa import cgroups
 from proa.content import ContentStore
 from proa.engine.containers import adopt
 from proa.engine.containers.containers import Containers
-from proa.engine.containers.shims import Launcher
+from proa.engine.containers.launching import Launcher
 from proa.engine.database import Database
 from proa.engine.events import Events
 from proa.engine.images.commit import Committer
@@ -66,7 +66,7 @@ class Engine:
             mtu=settings.mtu,
             network_id=self.networks.get("bridge").id,
         )
-        self.launcher = Launcher()
+        self.launcher = Launcher(settings.cgroup_parent)
         self.volumes = Volumes(
             root / "volumes", self.database, self.events, self.trash, lambda: self.containers.all()
         )
@@ -82,9 +82,7 @@ class Engine:
             trash=self.trash,
         )
         self.registry = Registry(mirrors=settings.registry_mirrors, insecure=settings.insecure_registries)
-        self.images = Images(
-            self.database, self.content, self.layers, self.events, lambda: self.containers.all()
-        )
+        self.images = Images(self.database, self.content, self.layers, self.events, lambda: self.containers.all())
         self.puller = Puller(
             images=self.images,
             database=self.database,
@@ -132,7 +130,7 @@ class Engine:
     async def close(self) -> None:
         """Stop serving; containers run on."""
         await self.containers.close()
-        self.launcher.close()
+        await self.launcher.close()
         self.events.close()
         await self.puller.stop()
         self.puller.close()
@@ -146,7 +144,6 @@ class Engine:
         self.trash.close()
         self.database.close()
         os.close(self._lock)
-
 
     def _remove_parent_cgroup(self) -> None:
         """Remove the cgroup above the containers'; the kernel keeps it if another engine's are in it."""

@@ -3,8 +3,8 @@
 Pure but for looking at the host where an option names something of it (devices). Next hop of `run`:
 `shim/launcher.py`; the shim it forks reads the specification from config.json in the runtime directory.
 
-The key "proa" of the result is ours: how the root is mounted, the user by name, the compiled filter, the
-log. The rest is what any OCI runtime takes.
+The key "proa" of the result is ours: how the root is mounted, the user by name, the compiled filter. The
+rest is what any OCI runtime takes.
 """
 
 from __future__ import annotations
@@ -67,10 +67,32 @@ def build(record: Container, security: Security, place: Place) -> dict[str, Any]
             "groups": options.group_add,
             "seccomp": security.filter_path,
             "init": options.init,
-            "stdio": {"stdin": options.open_stdin, "stdin_once": options.stdin_once},
-            "log": _log(options, record.id, place.directory),
         },
     }
+
+
+def outline(record: Container, specification: dict[str, Any], path: Path, place: Place) -> dict[str, Any]:
+    """Return what the shim must know; the specification in the file `path` is read by the container only."""
+    options, linux = record.options, specification["linux"]
+    return {
+        "outline": {
+            "spec": str(path),
+            "cgroup": linux["cgroupsPath"],
+            "resources": linux["resources"],
+            "pids": place.pid,
+        },
+        "stdio": {
+            "terminal": options.tty,
+            "stdin": options.open_stdin,
+            "stdin_once": options.stdin_once,
+        },
+        "log": _log(options, record.id, place.directory),
+    }
+
+
+def exec_stdio(execution: Exec) -> dict[str, bool]:
+    """Return what the shim must know of one more process."""
+    return {"terminal": execution.tty, "stdin": execution.attach_stdin, "stdin_once": True}
 
 
 def build_exec(record: Container, execution: Exec, security: Security) -> dict[str, Any]:
@@ -94,7 +116,7 @@ def build_exec(record: Container, execution: Exec, security: Security) -> dict[s
         "proa": {
             "user": execution.user or options.user,
             "groups": [] if execution.user else options.group_add,
-            "stdio": {"stdin": execution.attach_stdin, "stdin_once": True},
+            "seccomp": security.filter_path,
         },
     }
 

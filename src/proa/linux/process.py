@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NAME = 1, 4, 8, 15
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
-CLONE_INTO_CGROUP = 0x200000000
+CLONE_PARENT, CLONE_INTO_CGROUP = 0x8000, 0x200000000
 CLOSE_RANGE_CLOEXEC = 4
 _MAX_FD = 0xFFFFFFFF
 
@@ -45,6 +45,22 @@ _execveat = libc.system_call(
 )
 
 
+_sethostname = libc.function("sethostname", ctypes.c_char_p, ctypes.c_size_t)
+_setdomainname = libc.function("setdomainname", ctypes.c_char_p, ctypes.c_size_t)
+
+
+def set_host_name(name: str) -> None:
+    """sethostname(2) of the calling process's UTS namespace: 64 bytes at most (EINVAL)."""
+    encoded = os.fsencode(name)
+    _sethostname(encoded, len(encoded))
+
+
+def set_domain_name(name: str) -> None:
+    """setdomainname(2), the NIS domain: 64 bytes at most (EINVAL)."""
+    encoded = os.fsencode(name)
+    _setdomainname(encoded, len(encoded))
+
+
 def prctl(option: int, argument: int = 0) -> int:
     """prctl(2) with one argument."""
     return _prctl(option, argument, 0, 0, 0)
@@ -56,15 +72,18 @@ def set_name(name: str) -> None:
     _prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
 
 
-def fork_into_cgroup(cgroup_fd: int) -> int:
-    """Fork with the child born in a cgroup v2 directory: no migration, so no wait for an RCU grace period.
+def fork(flags: int = 0, cgroup_fd: int = -1) -> int:
+    """Fork with CLONE_ flags; with `cgroup_fd` the child is born in that cgroup v2 directory.
 
-    A raw clone3(2): Python's after-fork hooks do not run in the child, which must be single-threaded and
-    should execute another program soon.
+    That is no migration, so no wait for an RCU grace period. A raw clone3(2): Python's after-fork hooks do
+    not run in the child, which must be single-threaded and should execute another program soon.
     """
+    if cgroup_fd >= 0:
+        flags |= CLONE_INTO_CGROUP
     # struct clone_args (linux/sched.h), 11 u64: flags pidfd child_tid parent_tid exit_signal stack
     # stack_size tls set_tid set_tid_size cgroup
-    arguments = struct.pack("11Q", CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, cgroup_fd)
+    notify = 0 if flags & CLONE_PARENT else signal.SIGCHLD
+    arguments = struct.pack("11Q", flags, 0, 0, 0, notify, 0, 0, 0, 0, 0, max(cgroup_fd, 0))
     return _clone3(arguments, len(arguments))
 
 

@@ -5,10 +5,8 @@ It comes from the container's instance so that its name (/dev/pts/0) means the s
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
-import socket
 import struct
 import termios
 
@@ -16,11 +14,15 @@ from proa.linux import mount
 from proa.runtime import inroot
 from proa.runtime.failure import step
 
+TYPE_CHECKING = False  # importing typing costs every start milliseconds
+if TYPE_CHECKING:
+    from proa.runtime.channel import Channel
+
 _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430
 
 
-def open_terminal(root_fd: int, channel: int, size: tuple[int, int] | None) -> int:
-    """Open a new terminal below `root_fd`, send its master over the socket `channel`; return the slave."""
+def open_terminal(root_fd: int, channel: Channel, size: tuple[int, int] | None) -> int:
+    """Open a new terminal below `root_fd`, send its master to the parent; return the slave."""
     with step("open a terminal of the container"):
         master = inroot.open_in_root(root_fd, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
         fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
@@ -28,7 +30,7 @@ def open_terminal(root_fd: int, channel: int, size: tuple[int, int] | None) -> i
         slave = inroot.open_in_root(root_fd, f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY)
         if size:
             set_size(master, *size)
-        _send(channel, master)
+        channel.send_terminal(master)
         os.close(master)
         return slave
 
@@ -55,18 +57,3 @@ def become_controlling(slave: int) -> None:
 def set_size(fd: int, rows: int, columns: int) -> None:
     """Set a terminal's window size; the foreground processes get SIGWINCH."""
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-
-def _send(channel: int, fd: int) -> None:
-    with socket.socket(fileno=os.dup(channel)) as connection:
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
-        connection.sendmsg([b"t"], ancillary)
-
-
-def receive(channel: int) -> int:
-    """Return the master sent by `open_terminal`, or -1 if the child ended without sending one."""
-    with socket.socket(fileno=channel) as connection:
-        _, ancillary, _, _ = connection.recvmsg(1, socket.CMSG_LEN(4), socket.MSG_CMSG_CLOEXEC)
-    for _, _, content in ancillary:
-        return int.from_bytes(content[:4], "little")
-    return -1

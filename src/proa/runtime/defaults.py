@@ -30,7 +30,7 @@ CAPABILITIES = (
 """Bounding, permitted and effective set; inheritable and ambient are empty (CVE-2022-24769)."""
 
 # Nothing below is namespaced: reading it tells of the host and its other containers.
-_MASKED_PATHS = (
+MASKED_PATHS = (
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",  # timing of keystrokes and of other tenants (GHSA-6fw5-f8r9-fgfm)
@@ -53,7 +53,7 @@ def masked_paths() -> list[str]:
     """Return the paths to hide, with the thermal_throttle of each CPU that has one (GHSA-6fw5-f8r9-fgfm)."""
     cpus = sorted(name for name in os.listdir(_CPUS) if name.startswith("cpu") and name[3:].isdecimal())
     throttles = [f"{_CPUS}/{name}/thermal_throttle" for name in cpus]
-    return [*_MASKED_PATHS, *(path for path in throttles if os.path.isdir(path))]
+    return [*MASKED_PATHS, *(path for path in throttles if os.path.isdir(path))]
 
 
 def _mount(destination: str, kind: str, options: str, source: str = "") -> dict[str, Any]:

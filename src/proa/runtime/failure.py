@@ -1,12 +1,7 @@
-"""How a process that is still becoming a container tells its parent what went wrong.
-
-The child writes one JSON object to a close-on-exec pipe: {"message", "errno"}. End of file without one
-means that execve succeeded.
-"""
+"""What goes wrong while a process becomes a container: which step, and why."""
 
 from __future__ import annotations
 
-import json
 import os
 
 
@@ -34,25 +29,10 @@ class step:
             raise SetupError(f"{self.what}: {reason}", error.errno or 0) from error
 
 
-def report(pipe: int, error: BaseException) -> None:
-    """Send `error` to the parent; a parent that is gone needs no report."""
+def describe(error: BaseException) -> tuple[str, int]:
+    """Return an error's message for the user, and its errno or 0."""
     if isinstance(error, SetupError):
-        fault = {"message": error.message, "errno": error.errno}
-    elif isinstance(error, OSError):
-        fault = {"message": str(error), "errno": error.errno or 0}
-    else:
-        fault = {"message": f"{type(error).__name__}: {error}", "errno": 0}
-    try:
-        os.write(pipe, json.dumps(fault).encode()[:4000])
-    except BrokenPipeError:
-        pass
-
-
-def receive(pipe: int) -> None:
-    """Wait for the child's execve; raise `SetupError` with its report if that did not come about."""
-    data = b""
-    while chunk := os.read(pipe, 4096):
-        data += chunk
-    if data:
-        fault = json.loads(data)
-        raise SetupError(fault["message"], fault["errno"])
+        return error.message, error.errno
+    if isinstance(error, OSError):
+        return str(error), error.errno or 0
+    return f"{type(error).__name__}: {error}", 0

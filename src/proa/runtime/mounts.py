@@ -79,15 +79,19 @@ class Options:
             self.data[key] = value if separator else None
 
 
-def attach(root_fd: int, entry: dict[str, Any], cgroup_directories: dict[str, str]) -> None:
-    """Make one entry of the specification's `mounts` inside the root that `root_fd` opens."""
+def attach(root_fd: int, entry: dict[str, Any], cgroup_directories: dict[str, str], prepared: int = -1) -> None:
+    """Make one entry of the specification's `mounts` inside the root that `root_fd` opens.
+
+    `prepared` is what it would make, detached, or -1. `cgroup_directories` are the container's own on v1.
+    """
     options = Options(entry.get("options") or [])
     destination = entry["destination"]
     with step(f'mount "{entry.get("source") or entry.get("type")}" at {destination}'):
-        if entry.get("type") == "cgroup" and cgroup_directories:
-            _attach_cgroup_v1(root_fd, destination, options, cgroup_directories)
-            return
-        tree, directory = _detached(entry, options)
+        hierarchies = cgroup_directories if entry.get("type") == "cgroup" and prepared < 0 else {}
+        if hierarchies:
+            tree, directory = _cgroup_base(options), True
+        else:
+            tree, directory = (prepared, True) if prepared >= 0 else detached(entry, options)
         try:
             target = inroot.open_target(root_fd, destination, directory=directory)
             try:
@@ -95,6 +99,8 @@ def attach(root_fd: int, entry: dict[str, Any], cgroup_directories: dict[str, st
                 mount.move_mount(tree, target)
             finally:
                 os.close(target)
+            if hierarchies:
+                _fill_cgroup_base(tree, options, hierarchies)
             for propagation, recursive in options.propagation:
                 mount.mount_setattr(tree, propagation=propagation, recursive=recursive)
         finally:
@@ -113,7 +119,7 @@ def _refuse_mismatch(entry: dict[str, Any], target: int, directory: bool) -> Non
         )
 
 
-def _detached(entry: dict[str, Any], options: Options) -> tuple[int, bool]:
+def detached(entry: dict[str, Any], options: Options) -> tuple[int, bool]:
     """Return a detached mount and whether its root is a directory."""
     if options.bind or entry.get("type") == "bind":
         return _detached_bind(entry["source"], options)
@@ -156,22 +162,44 @@ def _open_tree(source: str, flags: int) -> int:
         os.close(other)
 
 
-def _attach_cgroup_v1(
-    root_fd: int, destination: str, options: Options, directories: dict[str, str]
-) -> None:
+def cgroup_tree(entry: dict[str, Any], directories: dict[str, str]) -> int:
+    """Return a detached mount of the container's own directory of each v1 hierarchy.
+
+    Raises OSError (EINVAL) where only an attached mount can have others below it: before Linux 6.15.
+    """
+    options = Options(entry["options"])
+    base = _cgroup_base(options)
+    try:
+        _fill_cgroup_base(base, options, directories)
+    except BaseException:
+        os.close(base)
+        raise
+    return base
+
+
+def _cgroup_base(options: Options) -> int:
+    return mount.new_mount("tmpfs", {"mode": "755"}, options.set & ~mount.MOUNT_ATTR_RDONLY, "cgroup")
+
+
+def _fill_cgroup_base(base: int, options: Options, directories: dict[str, str]) -> None:
     """Show the container's own directory of each v1 hierarchy, on a tmpfs as hosts have it."""
-    base = mount.new_mount("tmpfs", {"mode": "755"}, options.set & ~mount.MOUNT_ATTR_RDONLY, "cgroup")
-    target = inroot.open_target(root_fd, destination, directory=True)
-    mount.move_mount(base, target)
-    os.close(target)
     for name, source in directories.items():
         tree, _ = _detached_bind(source, options)
-        place = inroot.open_target(root_fd, f"{destination}/{name}", directory=True)
-        mount.move_mount(tree, place)
-        os.close(place)
-        os.close(tree)
+        try:
+            os.mkdir(name, 0o755, dir_fd=base)
+            attach_at(base, name, tree)
+        finally:
+            os.close(tree)
         for alias in name.split(",") if "," in name else ():
             os.symlink(name, alias, dir_fd=base)
     if options.set & mount.MOUNT_ATTR_RDONLY:
         mount.mount_setattr(base, set=mount.MOUNT_ATTR_RDONLY)
-    os.close(base)
+
+
+def attach_at(directory_fd: int, name: str, tree: int) -> None:
+    """Attach a detached mount to an entry of a directory."""
+    target = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=directory_fd)
+    try:
+        mount.move_mount(tree, target)
+    finally:
+        os.close(target)

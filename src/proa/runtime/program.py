@@ -20,12 +20,14 @@ TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from proa.runtime.channel import Channel
+
 _SIGNALS = range(1, signal.NSIG)
 _EXEC_FAILED = 255
 
 
-def become(spec: dict[str, Any], filter_program: bytes, failure_pipe: int) -> NoReturn:
-    """Turn the calling process into the program that `spec["process"]` describes.
+def become(spec: dict[str, Any], filter_program: bytes, channel: Channel) -> NoReturn:
+    """Turn the calling process, whose signals are reset, into the program that `spec["process"]` describes.
 
     `filter_program` is the compiled seccomp filter, empty for none.
     """
@@ -42,7 +44,6 @@ def become(spec: dict[str, Any], filter_program: bytes, failure_pipe: int) -> No
     _assume(identity, wanted.get("capabilities"))
     _change_directory(wanted.get("cwd", "/"), final=True)
     executable = find_executable(wanted["args"][0], environment.get("PATH", ""))
-    _reset_signals()
     # Credentials changed, which clears it; a container must not outlive the shim that can report its end.
     process.prctl(process.PR_SET_PDEATHSIG, signal.SIGKILL)
     if filter_program and no_new_privileges:
@@ -50,9 +51,18 @@ def become(spec: dict[str, Any], filter_program: bytes, failure_pipe: int) -> No
     os.umask(wanted.get("user", {}).get("umask", 0o022))
     process.close_range(3, flags=process.CLOSE_RANGE_CLOEXEC)
     if spec.get("proa", {}).get("init"):
-        os.close(failure_pipe)
+        channel.close()
         reaper.run(executable, wanted["args"], environment)
     _execute(executable, wanted["args"], environment)
+
+
+def read_filter(spec: dict[str, Any]) -> bytes:
+    """Return the compiled seccomp filter that a specification names; empty for none."""
+    path = spec.get("proa", {}).get("seccomp")
+    if not path:
+        return b""
+    with step(f"read the seccomp program {path}"), open(path, "rb") as file:  # noqa: PTH123 - lean
+        return file.read()
 
 
 def _execute(executable: str, args: list[str], environment: dict[str, str]) -> NoReturn:
@@ -128,7 +138,7 @@ def _assume(identity: users.Identity, sets: dict[str, list[str]] | None) -> None
             )
 
 
-def _reset_signals() -> None:
+def reset_signals() -> None:
     """Python ignores SIGPIPE and SIGXFSZ, launchers ignore others: a program starts with the defaults."""
     for number in _SIGNALS:
         try:

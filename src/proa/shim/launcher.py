@@ -50,18 +50,18 @@ def main() -> None:
         if message is None:
             return
         if os.fork() == 0:
-            _become_shim(connection, message["directory"], descriptors[0])
+            _become_shim(connection, message["cgroup_parent"], descriptors[0])
         for fd in descriptors:
             os.close(fd)
 
 
-def _become_shim(control: socket.socket, directory: str, fd: int) -> None:
+def _become_shim(control: socket.socket, cgroup_parent: str, fd: int) -> None:
     try:
         control.close()
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        shim.main(socket.socket(fileno=fd), directory)
+        shim.main(socket.socket(fileno=fd), cgroup_parent)
     finally:
         os._exit(0)
 

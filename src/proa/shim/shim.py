@@ -3,7 +3,8 @@
 It is the parent of the container's processes, owns their streams, log and exit status, and serves every
 engine that connects to its socket. Its life:
 
-    create → (attach …) → start → running … → exited: exit.json written, event sent → clients served → gone
+    prepared → open → create → (attach …) → start → running … → exited: exit.json written, event sent
+      → clients served → gone
 
 An ephemeral container's shim also holds the writable layer, a tmpfs that only its descriptor keeps alive;
 it stays after the exit until `release`.
@@ -24,6 +25,7 @@ from proa import atomic
 from proa.errors import ProaError
 from proa.linux import mount, process
 from proa.runtime.container import Container, SetupError, Started
+from proa.runtime.sandbox import Sandbox
 from proa.shim import protocol
 from proa.shim.client import Client
 from proa.shim.jsonlog import JsonLog
@@ -47,12 +49,12 @@ class Shim:
     """State of one shim process. Requests are the `do_` methods named in OPERATIONS."""
 
     OPERATIONS = frozenset((
-        "create", "start", "attach", "exec", "resize", "kill", "pause", "resume", "update",
+        "open", "create", "start", "attach", "exec", "resize", "kill", "pause", "resume", "update",
         "memory", "state", "processes", "stats", "release",
     ))  # fmt: skip
 
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
+    def __init__(self, cgroup_parent: str) -> None:
+        self.directory = ""
         self.loop = Loop()
         self.container: Container | None = None
         self.sessions: dict[str, Session] = {}
@@ -62,8 +64,8 @@ class Shim:
         self._memory = -1
         self._connections: list[socket.socket] = []
         self._by_pid: dict[int, Session] = {}
-        self._listener = protocol.listen(directory)
-        self.loop.on_read(self._listener.fileno(), self._accept)
+        self._listener: socket.socket | None = None
+        self._sandbox: Sandbox | None = Sandbox(cgroup_parent=cgroup_parent)
         self._watch_children()
 
     # --- connections ------------------------------------------------------------------------------------
@@ -75,6 +77,7 @@ class Shim:
         self.loop.on_read(connection.fileno(), lambda: self._receive(connection))
 
     def _accept(self) -> None:
+        assert self._listener is not None
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionError):
@@ -140,16 +143,20 @@ class Shim:
             self._memory = mount.new_mount("tmpfs", options, mount.MOUNT_ATTR_NODEV, "proa")
         return f"/proc/{os.getpid()}/fd/{self._memory}"
 
+    def do_open(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        """Belong to the container with this runtime directory; other engines can find the shim now."""
+        self.directory = message["directory"]
+        self._listener = protocol.listen(self.directory)
+        self.loop.on_read(self._listener.fileno(), self._accept)
+
     def do_create(self, message: dict[str, Any], descriptors: list[int]) -> None:
-        """Read the specification; clients can attach from now on."""
-        with open(f"{self.directory}/{protocol.SPEC_NAME}", "rb") as file:  # noqa: PTH123 - lean
-            spec = json.load(file)
-        extra = spec["proa"]
-        log = extra.get("log")
+        """Take what this process must know of the specification; clients can attach from now on."""
+        log = message["log"]
         writer = JsonLog(log["path"], log.get("max_size", 0), log.get("max_files", 1)) if log else None
         self.exit = None
-        self.container = Container(spec)
-        self.sessions[""] = self._session("", spec, writer)
+        sandbox, self._sandbox = self._sandbox, None
+        self.container = Container(message["outline"], sandbox)
+        self.sessions[""] = self._session("", message["stdio"], writer)
 
     def do_start(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         """Start the container's process; return its pid, when it began and warnings."""
@@ -164,17 +171,15 @@ class Shim:
 
     def do_exec(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         """Start one more process from the specification file `spec`, with the client in `descriptors`."""
-        container = self._running()
-        path = message["spec"]
-        with open(path, "rb") as file:  # noqa: PTH123 - lean
-            spec = json.load(file)
-        os.unlink(path)
-        session = self.sessions[message["exec"]] = self._session(message["exec"], spec)
+        container, path = self._running(), message["spec"]
+        session = self.sessions[message["exec"]] = self._session(message["exec"], message["stdio"])
         try:
-            started = self._launch(session, lambda streams: container.execute(spec, streams))
+            started = self._launch(session, lambda streams: container.execute(path, streams))
         except BaseException:
             del self.sessions[message["exec"]]
             raise
+        finally:
+            os.unlink(path)
         if descriptors:  # after the start: where it fails, the engine tells the client
             session.attach(Client(self.loop, descriptors.pop(), message["client"]))
         return {"pid": started.pid}
@@ -243,8 +248,7 @@ class Shim:
 
     # --- processes --------------------------------------------------------------------------------------
 
-    def _session(self, identifier: str, spec: dict[str, Any], log: JsonLog | None = None) -> Session:
-        options = {"terminal": spec["process"].get("terminal"), **spec["proa"].get("stdio", {})}
+    def _session(self, identifier: str, options: dict[str, Any], log: JsonLog | None = None) -> Session:
         session = Session(self.loop, identifier, options, log)
         session.on_detach = lambda gone: self._announce({"event": "detach", "exec": gone.identifier})
         return session
@@ -328,6 +332,7 @@ class Shim:
             "finished_at": time.time_ns(),
         }
         cgroup.remove()
+        self.container.close()
         exit_file = f"{self.directory}/{protocol.EXIT_NAME}"
         try:
             atomic.write(exit_file, json.dumps(self.exit).encode(), durable=False)
@@ -357,26 +362,38 @@ class Shim:
         check()
 
     def _unlisten(self) -> None:
-        if self._listener.fileno() < 0:
+        if self._listener is None:
             return
         self.loop.forget(self._listener.fileno())
         self._listener.close()
+        self._listener = None
         try:
             os.unlink(f"{self.directory}/{protocol.SOCKET_NAME}")
         except FileNotFoundError:
             pass  # the engine removed the directory already
 
+    def close(self) -> None:
+        """Discard what was prepared for nobody."""
+        if self._sandbox:
+            self._sandbox.discard()
+        if self.container and self.container.init is None:
+            self.container.close()
 
-def main(connection: socket.socket, directory: str) -> None:
-    """Be the shim of the container whose runtime directory is `directory`; the engine is at `connection`."""
+
+def main(connection: socket.socket, cgroup_parent: str) -> None:
+    """Be a shim for the engine at `connection`, prepared for a container with its cgroup in `cgroup_parent`."""
+    shim = None
     try:
         process.set_name("proa-shim")
-        shim = Shim(directory)
+        shim = Shim(cgroup_parent)
         shim.serve(connection)
         shim.loop.run()
+        shim.close()
     except BaseException:
-        fd = os.open(f"{directory}/shim.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.dup2(fd, 2)
+        if shim and shim.directory:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            fd = os.open(f"{shim.directory}/shim.log", flags, 0o600)
+            os.dup2(fd, 2)
         sys.excepthook(*sys.exc_info())
         os._exit(1)
 

@@ -23,9 +23,7 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
     The socket is ours from now on; it is closed when the streams end.
     """
     if record.state.status == Status.PAUSED:
-        raise Conflict(
-            f"container {record.id} is paused, unpause the container before attach"
-        )
+        raise Conflict(f"container {record.id} is paused, unpause the container before attach")
     containers.emit("attach", record)
     own = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
     pending = Pending(own, request, record.options.tty)

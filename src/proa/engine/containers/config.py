@@ -62,7 +62,5 @@ def arguments(options: ContainerOptions) -> list[str]:
 def _image_volumes(options: ContainerOptions, volumes: list[str]) -> list[Mount]:
     taken = {mount.target.rstrip("/") for mount in options.mounts}
     return [
-        Mount(type="volume", target=path, from_image=True)
-        for path in volumes
-        if path.rstrip("/") not in taken
+        Mount(type="volume", target=path, from_image=True) for path in volumes if path.rstrip("/") not in taken
     ]

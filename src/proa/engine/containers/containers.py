@@ -18,8 +18,8 @@ from proa.archive.diff import Change
 from proa.engine import spec
 from proa.engine.containers import attach, changes, commit, create, ending, remove, start, stop, top
 from proa.engine.containers.execs import Execs
+from proa.engine.containers.launching import Launcher
 from proa.engine.containers.run import Run
-from proa.engine.containers.shims import Launcher
 from proa.engine.containers.store import ContainerStore
 from proa.engine.containers.wait import Waiters
 from proa.engine.database import Database

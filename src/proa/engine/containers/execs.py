@@ -110,6 +110,7 @@ class Execs:
             "exec",
             exec=execution.id,
             spec=str(path),
+            stdio=spec.exec_stdio(execution),
             descriptors=descriptors,
             client=client_message(request, tty=execution.tty) if request else {},
         )
@@ -118,9 +119,7 @@ class Execs:
     @staticmethod
     def _failed(execution: Exec, error: ShimError) -> Exception:
         execution.running = False
-        message = (
-            "OCI runtime exec failed: exec failed: unable to start container process: " + error.message
-        )
+        message = "OCI runtime exec failed: exec failed: unable to start container process: " + error.message
         execution.exit_code = exit_code(message)
         execution.finished_at = times.now()
         return InvalidArgument(message) if execution.exit_code in (126, 127) else Internal(message)
@@ -176,9 +175,7 @@ class Execs:
     def _forget_old(self, container_id: str) -> None:
         """Health probes run for ever: keep what somebody may still ask for, not everything."""
         ended = [
-            item.id
-            for item in self._execs.values()
-            if item.container_id == container_id and item.finished_at
+            item.id for item in self._execs.values() if item.container_id == container_id and item.finished_at
         ]
         for identifier in ended[: max(0, len(ended) - _KEPT)]:
             del self._execs[identifier]
@@ -194,5 +191,3 @@ class Execs:
     def _emit(self, action: str, record: Container, execution: Exec) -> None:
         command = " ".join(execution.command)
         self._containers.emit(f"{action}: {command}", record, execID=execution.id)
-
-

@@ -1,24 +1,15 @@
-"""The engine's side of launcher and shims: start one, ask it, hear its events.
-
-Next hop of a start: `proa.shim.launcher`, then `proa.shim.shim`.
-"""
+"""The engine's side of a shim: ask it, hear its events."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import proa
 from proa.errors import Internal, ProaError
 from proa.shim import protocol
 
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from proa.shim.launcher import main; main()"
-_CONTROL_FD = 3
 _REQUEST_TIMEOUT = 120.0  # seconds; a start copies nothing and waits for nothing that takes longer
 
 
@@ -57,9 +48,7 @@ class ShimConnection:
         async with asyncio.timeout(_REQUEST_TIMEOUT):
             return await self.post(operation, descriptors=descriptors, **arguments)
 
-    def post(
-        self, operation: str, *, descriptors: Sequence[int] = (), **arguments: Any
-    ) -> asyncio.Future[Any]:
+    def post(self, operation: str, *, descriptors: Sequence[int] = (), **arguments: Any) -> asyncio.Future[Any]:
         """Send a request at once and return its future answer: requests are served in their order."""
         self._serial += 1
         future: asyncio.Future[Any] = self._loop.create_future()
@@ -111,75 +100,3 @@ class ShimConnection:
             if not future.done():
                 future.set_exception(ShimGone("the container's shim ended unexpectedly"))
         self._pending.clear()
-
-
-class Launcher:
-    """Keeps one launcher process; a dead one is replaced when the next shim is wanted."""
-
-    def __init__(self) -> None:
-        self._socket: socket.socket | None = None
-        self.pid = 0
-
-    def start(self) -> None:
-        """Start the launcher's process; it needs about 50 ms until it serves, requests wait for it."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        null = os.open(os.devnull, os.O_RDWR)
-        try:
-            argv = [sys.executable, "-I", "-S", "-c", _BOOT, str(Path(proa.__file__).parents[1])]
-            self.pid = os.posix_spawn(
-                sys.executable,
-                argv,
-                {"PATH": os.environ.get("PATH", "")},
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, null, 0),
-                    (os.POSIX_SPAWN_DUP2, null, 1),
-                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CONTROL_FD),
-                ],
-            )
-        finally:
-            os.close(null)
-            theirs.close()
-        ours.setblocking(False)
-        self._socket = ours
-        loop = asyncio.get_running_loop()
-        pidfd = os.pidfd_open(self.pid)
-        loop.add_reader(pidfd, self._ended, pidfd, self.pid, ours)
-
-    def _ended(self, pidfd: int, pid: int, connection: socket.socket) -> None:
-        asyncio.get_running_loop().remove_reader(pidfd)
-        os.close(pidfd)
-        os.waitpid(pid, 0)
-        connection.close()
-        if self._socket is connection:
-            self._socket = None
-
-    def spawn(self, directory: Path) -> socket.socket:
-        """Let the launcher fork a shim for a runtime directory; return our end of its connection."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            self._send(directory, theirs.fileno())
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        return ours
-
-    def _send(self, directory: Path, fd: int) -> None:
-        for _ in range(2):
-            if self._socket is None:
-                self.start()
-            assert self._socket is not None
-            try:
-                protocol.send(self._socket, {"directory": str(directory)}, (fd,))
-            except (BrokenPipeError, ConnectionError):
-                self._socket = None  # killed a moment ago: start another
-            else:
-                return
-        raise Internal("the launcher of containers does not stay alive")
-
-    def close(self) -> None:
-        """End the launcher; shims and containers go on."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None

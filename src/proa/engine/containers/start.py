@@ -66,7 +66,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     runtime_directory = settings.runtime_directory(record.id)
     runtime_directory.mkdir(parents=True, exist_ok=True)
     if run.connection is None:
-        _connect(containers, record, run, runtime_directory)
+        await _connect(containers, record, run, runtime_directory)
     assert run.connection is not None
     directory = settings.container_directory(record.id)
     if record.options.ephemeral:
@@ -83,7 +83,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     specification = spec.build(record, Security.of(record.options, containers.filters), place)
     config = runtime_directory / protocol.SPEC_NAME
     config.write_text(json.dumps(specification))
-    created = run.connection.post("create")
+    created = run.connection.post("create", **spec.outline(record, specification, config, place))
     attached = [run.attach(pending) for pending in run.take_pending()]
     started = run.connection.request("start")
     await created
@@ -93,14 +93,15 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     return result
 
 
-def _connect(containers: Containers, record: Container, run: Run, directory: Path) -> None:
+async def _connect(containers: Containers, record: Container, run: Run, directory: Path) -> None:
     identifier = record.id
     (directory / protocol.EXIT_NAME).unlink(missing_ok=True)
     run.connection = ShimConnection(
-        containers.launcher.spawn(directory),
+        containers.launcher.take(),
         lambda event: containers.on_event(identifier, event),
         lambda: containers.on_lost(identifier),
     )
+    await run.connection.request("open", directory=str(directory))
 
 
 async def _failed(containers: Containers, record: Container, run: Run, error: BaseException) -> None:
@@ -139,5 +140,3 @@ def exit_code(message: str) -> int:
     """Return the exit code that a failed start is recorded with: 126, 127 or 128."""
     lowered = message.lower()
     return next((code for text, code in _EXIT_CODES if text in lowered), _UNKNOWN_FAILURE)
-
-
