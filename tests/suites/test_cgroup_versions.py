@@ -46,7 +46,7 @@ def v1() -> Iterator[CgroupV1]:
 def test_a_process_is_born_in_the_cgroup(v2: CgroupV2) -> None:
     v2.create({})
     reading, writing = os.pipe()
-    if not (pid := process.fork_into_cgroup(v2.directory_fd)):
+    if not (pid := process.fork(cgroup_fd=v2.directory_fd)):
         os.write(writing, Path("/proc/self/cgroup").read_bytes())
         os._exit(0)
     os.close(writing)
@@ -94,7 +94,7 @@ def test_conversions_are_what_the_kernel_keeps(v2: CgroupV2) -> None:
 @pytest.mark.cgroup2
 def test_a_limit_below_usage_can_be_refused(v2: CgroupV2) -> None:
     v2.create({})
-    if not (pid := process.fork_into_cgroup(v2.directory_fd)):
+    if not (pid := process.fork(cgroup_fd=v2.directory_fd)):
         held = bytearray(16 << 20)
         held[::4096] = bytes(len(held) // 4096)
         held[::4096] = b"x" * (len(held) // 4096)
@@ -127,10 +127,10 @@ def test_inner_cgroups_take_no_process(v2: CgroupV2) -> None:
     v2.create({})
     inner = CgroupV2(f"{v2.path}/inner")
     inner.create({})
-    if not (pid := process.fork_into_cgroup(inner.directory_fd)):
+    if not (pid := process.fork(cgroup_fd=inner.directory_fd)):
         signal.pause()
     with pytest.raises(OSError, match="busy"):
-        process.fork_into_cgroup(v2.directory_fd)
+        process.fork(cgroup_fd=v2.directory_fd)
     assert cgroups.of_process(pid) == inner.path
     assert v2.processes() == [pid]
     inner.close()

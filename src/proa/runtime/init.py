@@ -66,7 +66,7 @@ def _leave_parent(channel: Channel) -> None:
 
 def _prepare(*, own_pids: bool, cgroup: str) -> tuple[Prepared, str]:
     """Make what can be made now; return it, and the path of the cgroup entered, if that worked."""
-    if own_pids and not _born_first():
+    if own_pids and os.getpid() != 1:
         with step("make a pid namespace"):
             namespaces.unshare(namespaces.CLONE_NEWPID)  # for the process that continues in this one's place
     if cgroup:
@@ -74,11 +74,7 @@ def _prepare(*, own_pids: bool, cgroup: str) -> tuple[Prepared, str]:
             prepared_cgroups.enter(cgroup, list(defaults.DEVICE_RULES))
         except OSError:
             cgroup = ""  # the container makes its own, and says what is wrong
-    return Prepared(own_pids=own_pids, cgroup=cgroup), cgroup
-
-
-def _born_first() -> bool:
-    return os.getpid() == 1
+    return Prepared(cgroup), cgroup
 
 
 def _use_streams(descriptors: list[int]) -> None:

@@ -23,16 +23,16 @@ _PLAIN = ("/dev/pts", "/dev/mqueue", "/dev/shm")
 
 
 class Prepared:
-    """Detached mounts by destination. `own_pids`: the process has the pid namespace that /proc will show."""
+    """Detached mounts by destination. `cgroup`: the v1 cgroup that the process has entered, or ""."""
 
-    def __init__(self, *, own_pids: bool, cgroup: str) -> None:
+    def __init__(self, cgroup: str) -> None:
         self._trees: dict[str, int] = {}
         self._entries = {entry["destination"]: entry for entry in defaults.MOUNTS}
         self._covered: set[str] = set()
         self._try(_DEV, self._make_dev)
         for destination in _PLAIN:
             self._try(destination, self._make)
-        if own_pids:
+        if os.getpid() == 1:  # /proc shows the pid namespace of who makes it, not of the children to come
             self._try(_PROC, self._make_proc)
         if cgroup:
             self._try(_CGROUP, lambda entry: mounts.cgroup_tree(entry, cgroups.directories(cgroup)))
