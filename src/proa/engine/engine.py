@@ -34,6 +34,7 @@ from proa.engine.volumes import Volumes
 from proa.errors import Conflict, Forbidden
 from proa.network.default_bridge import DefaultBridge
 from proa.network.default_bridge import names as bridge_names
+from proa.network.isolated import IsolatedPool
 from proa.registry import Registry
 from proa.snapshots.layers import Layers
 from proa.snapshots.trash import Trash
@@ -66,6 +67,7 @@ class Engine:
             mtu=settings.mtu,
             network_id=self.networks.get("bridge").id,
         )
+        self.isolated = IsolatedPool()
         self.launcher = Launcher(settings.cgroup_parent)
         self.volumes = Volumes(
             root / "volumes", self.database, self.events, self.trash, lambda: self.containers.all()
@@ -78,6 +80,7 @@ class Engine:
             volumes=self.volumes,
             networks=self.networks,
             bridge=self.bridge,
+            isolated=self.isolated,
             launcher=self.launcher,
             trash=self.trash,
         )
@@ -117,6 +120,7 @@ class Engine:
     async def start(self) -> None:
         """Take up the state that the disk and the running shims have."""
         self.launcher.start()
+        self.isolated.start()
         self.images.sweep()
         for chain_id in await self.puller.repair():
             _log.warning("layer %s was lost; pull its images again", chain_id)
@@ -131,6 +135,7 @@ class Engine:
         """Stop serving; containers run on."""
         await self.containers.close()
         await self.launcher.close()
+        await asyncio.to_thread(self.isolated.close)
         self.events.close()
         await self.puller.stop()
         self.puller.close()

@@ -1,7 +1,8 @@
 """From a container's record to the OCI runtime specification that `proa.runtime` executes.
 
 Pure but for looking at the host where an option names something of it (devices). Next hop of `run`:
-`shim/launcher.py`; the shim it forks reads the specification from config.json in the runtime directory.
+`engine/containers/launching.py`; the container's own process reads the specification from config.json in
+the runtime directory, its shim gets an `outline`.
 
 The key "proa" of the result is ours: how the root is mounted, the user by name, the compiled filter. The
 rest is what any OCI runtime takes.
@@ -30,9 +31,9 @@ _HOST_NAMESPACE = "host"
 class Place:
     """Where a container's parts are on this host, and which namespaces it joins; found out at its start."""
 
-    overlay: dict[str, Any]
     directory: Path  # of hosts, hostname, resolv.conf and the log
     cgroup: str
+    overlay: dict[str, Any] = field(default_factory=dict)
     network: str | None = None  # path of the namespace; "" for a new one, None for the host's
     ipc: str | None = ""
     pid: str | None = ""
@@ -71,14 +72,13 @@ def build(record: Container, security: Security, place: Place) -> dict[str, Any]
     }
 
 
-def outline(record: Container, specification: dict[str, Any], path: Path, place: Place) -> dict[str, Any]:
-    """Return what the shim must know; the specification in the file `path` is read by the container only."""
-    options, linux = record.options, specification["linux"]
+def outline(record: Container, place: Place) -> dict[str, Any]:
+    """Return what the shim must know; the specification itself is read by the container's own process only."""
+    options = record.options
     return {
         "outline": {
-            "spec": str(path),
-            "cgroup": linux["cgroupsPath"],
-            "resources": linux["resources"],
+            "cgroup": place.cgroup,
+            "resources": resources.specification(options, options.privileged),
             "pids": place.pid,
         },
         "stdio": {

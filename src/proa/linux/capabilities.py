@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import struct
 
 from proa.linux import libc
@@ -46,8 +47,9 @@ def names(bits: int) -> list[str]:
     return [name for number, name in enumerate(NAMES) if bits >> number & 1]
 
 
+@functools.cache
 def _bounding() -> list[int]:
-    """Return 0 or 1 for each capability that the kernel knows, by number."""
+    """Return 0 or 1 for each capability that the kernel knows, by number: as it was when first asked."""
     bits: list[int] = []
     while True:
         try:
@@ -59,7 +61,10 @@ def _bounding() -> list[int]:
 
 
 def bounding_set() -> int:
-    """Return the bounding set as a bit mask, capabilities newer than NAMES included."""
+    """Return the bounding set as a bit mask, capabilities newer than NAMES included.
+
+    Asked once: forty system calls a start are too many. `drop_bounding` does not change the answer.
+    """
     return sum(bit << number for number, bit in enumerate(_bounding()))
 
 

@@ -28,12 +28,18 @@ OCI_TYPES = {
 }
 
 _unshare = libc.function("unshare", ctypes.c_int)
+_unshare_blocking = libc.function("unshare", ctypes.c_int, blocking=True)
 _setns = libc.function("setns", ctypes.c_int, ctypes.c_int)
 
 
 def unshare(flags: int) -> None:
     """unshare(2). CLONE_NEWUSER needs a single-threaded process; CLONE_NEWPID acts on later children."""
     _unshare(flags)
+
+
+def new_network() -> None:
+    """unshare(CLONE_NEWNET) by one thread of several: others run while the kernel takes down old namespaces."""
+    _unshare_blocking(CLONE_NEWNET)
 
 
 def setns(fd: int, flags: int) -> None:

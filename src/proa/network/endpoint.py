@@ -6,7 +6,6 @@ takes its interfaces with it when it goes: a killed engine leaves none behind.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import re
@@ -14,8 +13,8 @@ import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
-from proa.linux import libc, rtnetlink
-from proa.linux.namespaces import CLONE_NEWNET, setns
+from proa.linux import rtnetlink
+from proa.linux.namespaces import CLONE_NEWNET, new_network, setns
 from proa.linux.netlink import Socket
 from proa.network.addresses import format_mac, mac_of, random_mac
 
@@ -34,9 +33,6 @@ _SYSCTLS = (
     (f"/proc/sys/net/ipv6/conf/{INTERFACE}/disable_ipv6", b"1"),
     (f"/proc/sys/net/ipv4/conf/{INTERFACE}/arp_notify", b"1"),
 )
-
-# Another thread may run meanwhile: the kernel waits here for namespaces that are being taken down.
-_unshare = libc.function("unshare", ctypes.c_int, blocking=True)
 
 
 @dataclass(slots=True)
@@ -83,7 +79,7 @@ class Workshop:
         name = _PREFIX + os.urandom(4).hex()
         descriptor = -1
         try:
-            _unshare(CLONE_NEWNET)
+            new_network()
             descriptor = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
             with Socket() as inside:
                 self._connect(inside, descriptor, name, address, mac)

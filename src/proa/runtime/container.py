@@ -24,7 +24,6 @@ class Container:
 
     `outline` is what this process must know of the specification, which only the container's own reads:
 
-        spec        path of the specification file
         cgroup      path of its cgroup
         resources   linux.resources
         pids        "": a new pid namespace; None: the host's; else the path of another one
@@ -36,33 +35,40 @@ class Container:
         self.warnings: list[str] = []
         self._outline = outline
         self._sandbox = sandbox
+        self._entered: bool | None = None  # whether the sandbox is in the cgroup; None before that is made
 
-    def start(self, streams: tuple[int, int, int]) -> Started:
-        """Create the cgroup and wait until process 1 runs the program.
+    def prepare(self) -> None:
+        """Create the cgroup; raises `SetupError`, and what it took is left to `close`."""
+        own_pids = self._outline["pids"] == ""
+        if self._sandbox and (self._sandbox.own_pids != own_pids or not self._sandbox.usable):
+            self._sandbox.discard()
+            self._sandbox = None
+        self._sandbox = self._sandbox or Sandbox(own_pids=own_pids)
+        self.warnings, self._entered = self._sandbox.make_cgroup(self.cgroup, self._outline["resources"])
 
-        `streams` become its standard streams unless it has a terminal. Raises `SetupError`; nothing is left.
+    def start(self, spec_path: str, streams: tuple[int, int, int]) -> Started:
+        """Let process 1 run the program that the specification file says.
+
+        `streams` become its standard streams unless it has a terminal. Raises `SetupError`.
         """
-        sandbox = self._suitable_sandbox()
-        try:
-            self.warnings, entered = sandbox.make_cgroup(self.cgroup, self._outline["resources"])
-        except BaseException:
-            sandbox.discard()
-            raise
-        try:
-            path, joins = self._outline["spec"], bool(self._outline["pids"])
-            self.init = sandbox.start(path, streams, self.cgroup, entered=entered, fork=joins)
-        except BaseException:
-            self.cgroup.remove()
-            raise
+        assert self._sandbox is not None
+        assert self._entered is not None
+        sandbox, self._sandbox = self._sandbox, None
+        joins = bool(self._outline["pids"])
+        self.init = sandbox.start(spec_path, streams, self.cgroup, entered=self._entered, fork=joins)
         return self.init
 
-    def _suitable_sandbox(self) -> Sandbox:
-        own_pids = self._outline["pids"] == ""
-        sandbox, self._sandbox = self._sandbox, None
-        if sandbox and (sandbox.own_pids != own_pids or not sandbox.usable):
-            sandbox.discard()
-            sandbox = None
-        return sandbox or Sandbox(own_pids=own_pids)
+    def close(self) -> None:
+        """Let go of a container that has ended, or that never began."""
+        if self._sandbox:
+            self._sandbox.discard()
+            self._sandbox = None
+        if self._entered is not None:
+            self.cgroup.remove()
+            self._entered = None
+        if self.init:
+            os.close(self.init.pidfd)
+            self.init = None
 
     def execute(self, spec_path: str, streams: tuple[int, int, int]) -> Started:
         """Start one more process in the container; its specification has the keys `process` and `proa`."""
@@ -100,13 +106,6 @@ class Container:
                 namespaces.setns(own, namespaces.CLONE_NEWPID)
             os.close(own)
         return pid
-
-    def close(self) -> None:
-        """Let go of the ended process 1, or of the one that never began."""
-        if self.init:
-            os.close(self.init.pidfd)
-        elif self._sandbox:
-            self._sandbox.discard()
 
 
 __all__ = ["Container", "SetupError", "Started"]

@@ -18,7 +18,7 @@ import sys
 
 from proa import cgroups
 from proa.cgroups import v1
-from proa.linux import mount, process
+from proa.linux import capabilities, mount, process
 from proa.shim import protocol, shim
 
 CONTROL_FD = 3
@@ -42,6 +42,7 @@ def main() -> None:
     os.umask(0o022)
     if cgroups.detect() == "v1":
         v1.hierarchies()  # read the mount table once, here, instead of in every shim
+    capabilities.bounding_set()  # and this
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page it touches
     gc.disable()

@@ -22,14 +22,14 @@ import sys
 import time
 
 from proa import atomic
-from proa.errors import ProaError
 from proa.linux import mount, process
-from proa.runtime.container import Container, SetupError, Started
+from proa.runtime.container import Container, Started
 from proa.runtime.sandbox import Sandbox
 from proa.shim import protocol
 from proa.shim.client import Client
 from proa.shim.jsonlog import JsonLog
 from proa.shim.loop import Loop
+from proa.shim.server import RequestError, Server
 from proa.shim.session import Session
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
 _SIGNALLED = 128
 _MAX_REPLAY = 16 << 20  # bytes of log; what a client is sent waits in this process's memory
 _EXIT_GRACE = 10.0  # seconds that clients have to read the rest after the exit
-
-
-class RequestError(Exception):
-    """A request that can not be served; the message goes back to the engine."""
 
 
 class Shim:
@@ -62,75 +58,23 @@ class Shim:
         self.exit: dict[str, Any] | None = None
         self.paused = False
         self._memory = -1
-        self._connections: list[socket.socket] = []
         self._by_pid: dict[int, Session] = {}
-        self._listener: socket.socket | None = None
+        self.server = Server(self.loop, self.perform, self._alone)
         self._sandbox: Sandbox | None = Sandbox(cgroup_parent=cgroup_parent)
         self._watch_children()
 
-    # --- connections ------------------------------------------------------------------------------------
-
-    def serve(self, connection: socket.socket) -> None:
-        """Take requests from an engine's connection."""
-        connection.setblocking(False)
-        self._connections.append(connection)
-        self.loop.on_read(connection.fileno(), lambda: self._receive(connection))
-
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            connection, _ = self._listener.accept()
-        except (BlockingIOError, ConnectionError):
-            return
-        self.serve(connection)
-
-    def _receive(self, connection: socket.socket) -> None:
-        try:
-            message, descriptors = protocol.receive(connection)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            message, descriptors = None, []
-        if message is None:
-            self._drop(connection)
-            return
-        reply: dict[str, Any] = {"id": message.get("id")}
-        try:
-            reply["result"] = self._perform(message, descriptors)
-        except SetupError as error:
-            reply["error"] = {"message": error.message, "errno": error.errno}
-        except (RequestError, ProaError) as error:
-            reply["error"] = {"message": str(error), "errno": 0}
-        except OSError as error:
-            reply["error"] = {"message": str(error), "errno": error.errno or 0}
-        finally:
-            for fd in descriptors:
-                os.close(fd)
-        self._send(connection, reply)
-
-    def _perform(self, message: dict[str, Any], descriptors: list[int]) -> Any:
+    def perform(self, message: dict[str, Any], descriptors: list[int]) -> Any:
+        """Serve one request of an engine."""
         operation = message["op"]
         if operation not in self.OPERATIONS:
             raise RequestError(f"the shim knows no operation {operation!r}")
         return getattr(self, f"do_{operation}")(message, descriptors)
 
-    def _send(self, connection: socket.socket, message: dict[str, Any]) -> None:
-        try:
-            protocol.send(connection, message)
-        except OSError:
-            self._drop(connection)  # an engine that is gone, or so stuck that its buffer is full
-
-    def _drop(self, connection: socket.socket) -> None:
-        if connection in self._connections:
-            self._connections.remove(connection)
-            self.loop.forget(connection.fileno())
-            connection.close()
-        if not self._connections and self.container is None and self._memory < 0:
-            self.loop.running = False  # the engine went before it asked for anything
-
-    def _announce(self, event: dict[str, Any]) -> None:
-        for connection in list(self._connections):
-            self._send(connection, event)
+    def _alone(self) -> None:
+        """The last engine went. What it did not start ends; an ephemeral layer waits for another engine."""
+        started = self.exit is not None or (self.container and self.container.init)
+        if not started and self._memory < 0:
+            self.loop.running = False
 
     # --- requests ---------------------------------------------------------------------------------------
 
@@ -146,23 +90,29 @@ class Shim:
     def do_open(self, message: dict[str, Any], descriptors: list[int]) -> None:
         """Belong to the container with this runtime directory; other engines can find the shim now."""
         self.directory = message["directory"]
-        self._listener = protocol.listen(self.directory)
-        self.loop.on_read(self._listener.fileno(), self._accept)
+        self.server.listen(self.directory)
 
     def do_create(self, message: dict[str, Any], descriptors: list[int]) -> None:
-        """Take what this process must know of the specification; clients can attach from now on."""
+        """Take what this process must know of the specification, make the cgroup; clients can attach then."""
+        if self.container:
+            self.container.close()  # of an engine that did not come to the start
         log = message["log"]
         writer = JsonLog(log["path"], log.get("max_size", 0), log.get("max_files", 1)) if log else None
         self.exit = None
         sandbox, self._sandbox = self._sandbox, None
         self.container = Container(message["outline"], sandbox)
         self.sessions[""] = self._session("", message["stdio"], writer)
+        try:
+            self.container.prepare()
+        except BaseException:
+            self._abandon()
+            raise
 
     def do_start(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
-        """Start the container's process; return its pid, when it began and warnings."""
-        container, session = self._created(), self.sessions[""]
+        """Start the process that the specification file `spec` says; return its pid and when it began."""
+        container, session, path = self._created(), self.sessions[""], message["spec"]
         try:
-            started = self._launch(session, container.start)
+            started = self._launch(session, lambda streams: container.start(path, streams))
         except BaseException:
             self._abandon()
             raise
@@ -243,14 +193,14 @@ class Shim:
         """End a shim that only holds an ephemeral container's layer."""
         if self.container and self.container.init and self.exit is None:
             raise RequestError("the container is running")
-        self._unlisten()
+        self.server.unlisten(self.directory)
         self.loop.running = False
 
     # --- processes --------------------------------------------------------------------------------------
 
     def _session(self, identifier: str, options: dict[str, Any], log: JsonLog | None = None) -> Session:
         session = Session(self.loop, identifier, options, log)
-        session.on_detach = lambda gone: self._announce({"event": "detach", "exec": gone.identifier})
+        session.on_detach = lambda gone: self.server.announce({"event": "detach", "exec": gone.identifier})
         return session
 
     def _launch(self, session: Session, start: Any) -> Started:
@@ -266,8 +216,10 @@ class Shim:
 
     def _abandon(self) -> None:
         """The container did not start: say no more, but let clients read what there is."""
-        self._unlisten()
-        self.container = None
+        self.server.unlisten(self.directory)
+        if self.container:
+            self.container.close()
+            self.container = None
         self._end_when_served()
 
     def _created(self) -> Container:
@@ -317,7 +269,7 @@ class Shim:
 
     def _exec_exited(self, session: Session, code: int) -> None:
         # Before the stream ends: clients ask for the exit code as soon as it has.
-        self._announce({"event": "exec-exit", "exec": session.identifier, "exit_code": code})
+        self.server.announce({"event": "exec-exit", "exec": session.identifier, "exit_code": code})
         session.release_clients()
 
     def _container_exited(self, session: Session, code: int) -> None:
@@ -331,16 +283,18 @@ class Shim:
             "oom_killed": cgroup.oom_count() > 0,
             "finished_at": time.time_ns(),
         }
-        cgroup.remove()
-        self.container.close()
+        try:
+            self.container.close()
+        except OSError:
+            pass  # something in the cgroup does not die; the exit must be told all the same
         exit_file = f"{self.directory}/{protocol.EXIT_NAME}"
         try:
             atomic.write(exit_file, json.dumps(self.exit).encode(), durable=False)
         except FileNotFoundError:
             pass  # the engine removed the container while it ended
         if self._memory < 0:
-            self._unlisten()
-        self._announce({"event": "exit", **self.exit})
+            self.server.unlisten(self.directory)
+        self.server.announce({"event": "exit", **self.exit})
         for other in self.sessions.values():
             other.release_clients()
         if self._memory < 0:
@@ -361,22 +315,11 @@ class Shim:
 
         check()
 
-    def _unlisten(self) -> None:
-        if self._listener is None:
-            return
-        self.loop.forget(self._listener.fileno())
-        self._listener.close()
-        self._listener = None
-        try:
-            os.unlink(f"{self.directory}/{protocol.SOCKET_NAME}")
-        except FileNotFoundError:
-            pass  # the engine removed the directory already
-
     def close(self) -> None:
         """Discard what was prepared for nobody."""
         if self._sandbox:
             self._sandbox.discard()
-        if self.container and self.container.init is None:
+        if self.container:
             self.container.close()
 
 
@@ -386,7 +329,7 @@ def main(connection: socket.socket, cgroup_parent: str) -> None:
     try:
         process.set_name("proa-shim")
         shim = Shim(cgroup_parent)
-        shim.serve(connection)
+        shim.server.serve(connection)
         shim.loop.run()
         shim.close()
     except BaseException:
@@ -398,4 +341,4 @@ def main(connection: socket.socket, cgroup_parent: str) -> None:
         os._exit(1)
 
 
-__all__ = ["RequestError", "Shim", "main"]
+__all__ = ["Shim", "main"]

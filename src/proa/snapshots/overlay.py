@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TypedDict
 
 from proa.errors import Unsupported
@@ -28,12 +27,12 @@ def overlay_mount(layers: Layers, chain_ids: Sequence[str], directory: str | os.
 
     Raises `NotFound` for a missing layer, `Unsupported` when the stack is too high for one mount.
     """
-    path = Path(directory)
+    path = os.fspath(directory)
     overlay = Overlay(
         lower=layers.stack(chain_ids),
         base=str(layers.root),
-        upper=str(path / "upper"),
-        work=str(path / "work"),
+        upper=f"{path}/upper",
+        work=f"{path}/work",
     )
     options = f"lowerdir={':'.join(overlay['lower'])},upperdir={path}/upper,workdir={path}/work"
     if len(os.fsencode(options)) > _OPTIONS_LIMIT:
@@ -43,8 +42,8 @@ def overlay_mount(layers: Layers, chain_ids: Sequence[str], directory: str | os.
 
 def make_writable(directory: str | os.PathLike[str]) -> None:
     """Make the two directories of a container's own layer below `directory`."""
-    path = Path(directory)
     for name, mode in (("upper", 0o755), ("work", 0o700)):
-        (path / name).mkdir()
-        os.chown(path / name, os.geteuid(), os.getegid())
-        (path / name).chmod(mode)
+        path = os.path.join(directory, name)
+        os.mkdir(path)
+        os.chown(path, os.geteuid(), os.getegid())
+        os.chmod(path, mode)

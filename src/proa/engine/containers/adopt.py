@@ -7,13 +7,13 @@ record of it must not leave a container that nobody knows.
 from __future__ import annotations
 
 import logging
-import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proa.engine.containers import ending
 from proa.engine.containers.run import Run
+from proa.engine.containers.runtime_files import clear
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
 from proa.engine.records import Container, Status
 from proa.shim import protocol
@@ -54,7 +54,7 @@ async def _adopt_directory(containers: Containers, directory: Path) -> None:
         socket = protocol.connect(str(directory))
     except OSError:
         if identifier not in containers.store or not containers.get(identifier).running:
-            shutil.rmtree(directory, ignore_errors=True)
+            clear(directory)
         return
     run = Run()
     run.connection = ShimConnection(
@@ -74,7 +74,7 @@ async def _adopt_directory(containers: Containers, directory: Path) -> None:
     if identifier not in containers.store:
         run.close()
         containers.runs.pop(identifier, None)
-        shutil.rmtree(directory, ignore_errors=True)
+        clear(directory)
 
 
 async def _take_over(containers: Containers, record: Container, run: Run, state: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import weakref
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -37,6 +38,7 @@ from proa.engine.settings import Settings
 from proa.engine.volumes import Volumes
 from proa.errors import InvalidArgument, Unsupported
 from proa.network.default_bridge import DefaultBridge
+from proa.network.isolated import IsolatedPool
 from proa.snapshots.layers import Layers
 from proa.snapshots.overlay import make_writable, overlay_mount
 from proa.snapshots.trash import Trash
@@ -57,6 +59,7 @@ class Containers:
         volumes: Volumes,
         networks: Networks,
         bridge: DefaultBridge,
+        isolated: IsolatedPool,
         launcher: Launcher,
         trash: Trash,
     ) -> None:
@@ -67,6 +70,7 @@ class Containers:
         self.volumes = volumes
         self.networks = networks
         self.bridge = bridge
+        self.isolated = isolated
         self.launcher = launcher
         self.trash = trash
         # Set by the engine: images ask back which containers there are.
@@ -179,14 +183,14 @@ class Containers:
 
     def overlay(self, record: Container, directory: Path) -> dict[str, Any]:
         """Return the runtime's description of the container's root; its writable directories are made."""
-        if not (directory / "upper").exists():
-            directory.mkdir(mode=0o710, parents=True, exist_ok=True)
-            make_writable(directory)
         # Nobody needs such a layer after a crash of the host, so it is never synced (overlayfs.rst, "Volatile
         # mount"); the mark of an earlier run would forbid the next one.
         options = ["volatile"] if record.options.auto_remove or record.options.ephemeral else []
-        if options:
-            shutil.rmtree(directory / "work" / "work" / "incompat", ignore_errors=True)
+        if not os.path.exists(f"{directory}/upper"):
+            os.makedirs(directory, mode=0o710, exist_ok=True)
+            make_writable(directory)
+        elif options:
+            shutil.rmtree(f"{directory}/work/work/incompat", ignore_errors=True)
         mountpoint = self.settings.exec_root / "rootfs"
         return {
             **overlay_mount(self.layers, record.layers, directory),

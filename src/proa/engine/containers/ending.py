@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from proa import times
+from proa.engine.containers.runtime_files import clear
 from proa.engine.records import Container, Status
 from proa.shim import protocol
 
@@ -75,7 +75,7 @@ def ended(containers: Containers, record: Container, result: dict[str, Any]) -> 
     if run and not run.memory:
         containers.runs.pop(record.id)
         run.close()
-        shutil.rmtree(containers.settings.runtime_directory(record.id), ignore_errors=True)
+        clear(containers.settings.runtime_directory(record.id))
     containers.execs.container_ended(record.id)
     containers.waiters.exited(record)
     if record.options.auto_remove:

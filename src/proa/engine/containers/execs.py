@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from typing import TYPE_CHECKING
 
 from proa import ids, times, wording
 from proa.engine import spec
 from proa.engine.containers.run import client_message
+from proa.engine.containers.runtime_files import write_json
 from proa.engine.containers.shims import ShimConnection, ShimError
 from proa.engine.containers.start import exit_code
 from proa.engine.records import Container, Exec, Status
@@ -105,7 +105,7 @@ class Execs:
         security = Security.of(record.options, containers.filters)
         specification = spec.build_exec(record, execution, security)
         path = containers.settings.runtime_directory(record.id) / f"exec-{execution.id}.json"
-        path.write_text(json.dumps(specification))
+        write_json(path, specification)
         result = await connection.request(
             "exec",
             exec=execution.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,12 @@ def paths(directory: Path) -> dict[str, Path]:
 
 def _write(path: Path, text: str) -> None:
     """In place, not by renaming: another container may have the file mounted."""
-    path.write_text(text)
-    path.chmod(0o644)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        os.fchmod(fd, 0o644)
+        os.write(fd, text.encode(errors="surrogateescape"))
+    finally:
+        os.close(fd)
 
 
 def _host_text(path: str) -> str:

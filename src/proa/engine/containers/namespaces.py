@@ -43,7 +43,12 @@ async def _network(containers: Containers, record: Container, run: Run, place: P
     if kind == "host":
         place.network = None
     elif kind == "none":
-        place.network = ""
+        isolated = containers.isolated.take()
+        if isolated is None:
+            place.network = ""
+        else:
+            run.isolated = isolated
+            place.network = f"/proc/{os.getpid()}/fd/{isolated}"
     elif kind == "container":
         place.network = f"/proc/{_pid_of(containers, other)}/ns/net"
     elif kind in ("bridge", "default", ""):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from proa.engine.containers import mountpoints, stop
+from proa.engine.containers.runtime_files import clear
 from proa.engine.containers.shims import ShimError, ShimGone
 from proa.engine.records import Container, Status
 from proa.errors import Conflict
@@ -50,10 +50,10 @@ async def remove_now(containers: Containers, record: Container, *, volumes: bool
     containers.execs.forget_container(record.id)
     containers.trash.discard(containers.settings.container_directory(record.id))
     # Usually gone since the end of the last run; a start that the engine did not survive leaves it.
-    shutil.rmtree(containers.settings.runtime_directory(record.id), ignore_errors=True)
+    clear(containers.settings.runtime_directory(record.id))
     containers.store.delete(record)
     mountpoints.release(containers, record, anonymous=volumes)
-    if containers.images.store.get(record.image_id) is None:
+    if not containers.images.store.has(record.image_id):
         containers.images.release_layers(record.layers)
     containers.emit("destroy", record)
     containers.waiters.removed(record)

@@ -30,6 +30,7 @@ class Run:
     def __init__(self) -> None:
         self.connection: ShimConnection | None = None
         self.endpoint: Endpoint | None = None
+        self.isolated = -1  # descriptor of a network namespace without networks
         self.memory = ""  # host path of an ephemeral container's tmpfs
         self.early_exit: dict[str, Any] | None = None  # an end that was told before the start was recorded
         self._pending: list[Pending] = []
@@ -53,10 +54,13 @@ class Run:
         finally:
             os.close(pending.fd)
 
-    def release_endpoint_descriptor(self) -> None:
+    def release_network_descriptor(self) -> None:
         """The container's processes keep the namespace from now on."""
         if self.endpoint:
             self.endpoint.close()
+        if self.isolated >= 0:
+            os.close(self.isolated)
+            self.isolated = -1
 
     def close(self) -> None:
         """Close what this process holds; the shim goes on."""
@@ -65,8 +69,7 @@ class Run:
         if self.connection:
             self.connection.close()
             self.connection = None
-        if self.endpoint:
-            self.endpoint.close()
+        self.release_network_descriptor()
 
 
 def client_message(request: AttachRequest, *, tty: bool) -> dict[str, Any]:

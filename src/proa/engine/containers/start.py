@@ -5,8 +5,8 @@ Next hop of `run`: `engine/spec.py`, then the launcher forks a shim, which creat
 
 from __future__ import annotations
 
-import json
-import shutil
+import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from proa import times
 from proa.engine import spec
 from proa.engine.containers import ending, files, namespaces
 from proa.engine.containers.run import Run
+from proa.engine.containers.runtime_files import clear, make, write_json
 from proa.engine.containers.shims import ShimConnection, ShimError
 from proa.engine.records import Container, Status
 from proa.engine.security import Security
@@ -32,6 +33,7 @@ _EXIT_CODES = (
     ("no such file or directory", 127),
 )
 _UNKNOWN_FAILURE = 128
+_PATIENCE = 120.0  # seconds; a start copies nothing and waits for nothing that takes longer
 
 
 async def start(containers: Containers, record: Container) -> None:
@@ -47,7 +49,7 @@ async def start(containers: Containers, record: Container) -> None:
     except BaseException as error:
         await _failed(containers, record, run, error)
         raise _explained(error) from error
-    run.release_endpoint_descriptor()
+    run.release_network_descriptor()
     record.state.transition(Status.RUNNING)
     record.state.pid = result["pid"]
     record.state.started_at = result["started_at"]
@@ -61,47 +63,45 @@ async def start(containers: Containers, record: Container) -> None:
 
 
 async def _launch(containers: Containers, record: Container, run: Run) -> dict[str, Any]:
-    """Make everything the container needs and let its shim start it."""
+    """Make everything the container needs, while its shim makes the cgroup, and let the shim start it."""
     settings = containers.settings
-    runtime_directory = settings.runtime_directory(record.id)
-    runtime_directory.mkdir(parents=True, exist_ok=True)
+    runtime_directory = os.fspath(settings.runtime_directory(record.id))
+    make(runtime_directory)
+    steps = []
     if run.connection is None:
-        await _connect(containers, record, run, runtime_directory)
-    assert run.connection is not None
+        run.connection = _connect(containers, record)
+        steps.append(run.connection.post("open", directory=runtime_directory))
     directory = settings.container_directory(record.id)
     if record.options.ephemeral:
         run.memory = await run.connection.request("memory", size=0)
         directory = Path(run.memory)
     place = spec.Place(
-        overlay=containers.overlay(record, directory),
         directory=directory,
         cgroup=containers.cgroup_path(record),
         cgroup_version=containers.cgroup_version,
     )
     await namespaces.resolve(containers, record, run, place)
+    place.overlay = containers.overlay(record, directory)
+    steps.append(run.connection.post("create", **spec.outline(record, place)))
     files.write(containers, record, run, place)
     specification = spec.build(record, Security.of(record.options, containers.filters), place)
-    config = runtime_directory / protocol.SPEC_NAME
-    config.write_text(json.dumps(specification))
-    created = run.connection.post("create", **spec.outline(record, specification, config, place))
-    attached = [run.attach(pending) for pending in run.take_pending()]
-    started = run.connection.request("start")
-    await created
-    for future in attached:
-        await future
-    result: dict[str, Any] = await started
-    return result
+    config = f"{runtime_directory}/{protocol.SPEC_NAME}"
+    write_json(config, specification)
+    steps += [run.attach(pending) for pending in run.take_pending()]
+    steps.append(run.connection.post("start", spec=config))
+    async with asyncio.timeout(_PATIENCE):
+        *_, result = await asyncio.gather(*steps)
+    started: dict[str, Any] = result
+    return started
 
 
-async def _connect(containers: Containers, record: Container, run: Run, directory: Path) -> None:
+def _connect(containers: Containers, record: Container) -> ShimConnection:
     identifier = record.id
-    (directory / protocol.EXIT_NAME).unlink(missing_ok=True)
-    run.connection = ShimConnection(
+    return ShimConnection(
         containers.launcher.take(),
         lambda event: containers.on_event(identifier, event),
         lambda: containers.on_lost(identifier),
     )
-    await run.connection.request("open", directory=str(directory))
 
 
 async def _failed(containers: Containers, record: Container, run: Run, error: BaseException) -> None:
@@ -109,7 +109,7 @@ async def _failed(containers: Containers, record: Container, run: Run, error: Ba
     containers.runs.pop(record.id, None)
     run.close()
     containers.release_endpoint(record, run)
-    shutil.rmtree(containers.settings.runtime_directory(record.id), ignore_errors=True)
+    clear(containers.settings.runtime_directory(record.id))
     message = _explained(error).message if isinstance(error, ProaError) else str(error)
     record.state.error = message
     record.state.exit_code = exit_code(message)

@@ -118,6 +118,10 @@ class ImageStore:
         """Return the image with this full identifier, or None."""
         return next(iter(self._images("WHERE id = ?", (image_id,))), None)
 
+    def has(self, image_id: str) -> bool:
+        """Whether there is an image with this full identifier."""
+        return self._database.row("SELECT 1 FROM images WHERE id = ?", (image_id,)) is not None
+
     def all(self) -> list[Image]:
         """Return every image, in no particular order."""
         return self._images("", ())
