@@ -37,12 +37,9 @@ class Peer(Engine):
 
     @property
     def command(self) -> list[str]:
-        return [str(docker_root() / "sbin/dockerd"), *super().command[1:]]
-
-    def start(self) -> Peer:
-        os.environ["PATH"] = f"{docker_root()}/sbin:{docker_root()}/bin:{os.environ['PATH']}"
-        super().start()
-        return self
+        # Its own containerd comes first on its path; both engines are driven by the same docker CLI.
+        path = f"PATH={docker_root()}/sbin:{docker_root()}/bin:{os.environ['PATH']}"
+        return ["env", path, str(docker_root() / "sbin/dockerd"), *super().command[1:]]
 
     def stop(self) -> None:
         super().stop()
