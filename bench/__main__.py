@@ -47,6 +47,7 @@ def measure(options: argparse.Namespace) -> Iterator[Comparison]:
     wanted = options.only or GROUPS
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         registry = Registry(Path(folder) / "registry").start()
+        run, memory = tmpfs(Path(folder) / "run"), tmpfs(Path(folder) / "memory")
         try:
             registry.push(standard.busybox(), "library/busybox", "latest")
             on_disk: dict[str, Callable[[dict[str, Engine]], Iterator[Comparison]]] = {
@@ -56,7 +57,7 @@ def measure(options: argparse.Namespace) -> Iterator[Comparison]:
                 "idle": lambda engines: volume.idle(engines, options.idle),
             }
             if set(wanted) & set(on_disk):
-                engines = peers.start(registry.url, docker=docker, where=folder)
+                engines = peers.start(registry.url, docker=docker, where=folder, run=run)
                 try:
                     for name in on_disk:
                         if name in wanted:
@@ -65,17 +66,21 @@ def measure(options: argparse.Namespace) -> Iterator[Comparison]:
                     peers.stop(engines)
             if "pull" in wanted:
                 registry.push(standard.big(), "library/big", "latest")
-                memory = Path(folder) / "memory"
-                memory.mkdir()
-                subprocess.run(["mount", "-t", "tmpfs", "bench", memory], check=True)
-                engines = peers.start(registry.url, docker=docker, where=str(memory))
+                engines = peers.start(registry.url, docker=docker, where=str(memory), run=run)
                 try:
                     yield from volume.pull(engines, options.rounds)
                 finally:
                     peers.stop(engines)
-                    subprocess.run(["umount", "--lazy", memory], check=True)
         finally:
+            subprocess.run(["umount", "--lazy", run, memory], check=True)
             registry.stop()
+
+
+def tmpfs(directory: Path) -> Path:
+    """Mount one at a new directory, in the benchmark's own mount namespace."""
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "bench", directory], check=True)
+    return directory
 
 
 if __name__ == "__main__":

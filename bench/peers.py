@@ -57,13 +57,14 @@ def docker_is_there() -> bool:
     return (docker_root() / "sbin/dockerd").exists() and shutil.which("runc") is not None
 
 
-def start(mirror: str, *, docker: bool, where: str | None = None) -> dict[str, Engine]:
-    """Start the engines with data below `where` (default: the temporary folder's disk), busybox pulled."""
+def start(mirror: str, *, docker: bool, where: str, run: Path) -> dict[str, Engine]:
+    """Start the engines with data below `where` and exec roots below `run`, a tmpfs as /run is; busybox pulled."""
     found: dict[str, Engine] = {}
     kinds: dict[str, type[Engine]] = {"proa": Engine} | ({"docker": Peer} if docker else {})
     for name, kind in kinds.items():
         directory = Path(tempfile.mkdtemp(prefix=f"bench-{name}-", dir=where))
         found[name] = kind(mirror, directory=directory) if kind is Peer else Engine(mirror, (), directory)
+        found[name].exec_root = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run))
         found[name].start()
         answer = found[name].api.post("/images/create", fromImage="busybox", tag="latest")
         assert b"errorDetail" not in answer.body, answer.body

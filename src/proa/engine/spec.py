@@ -31,7 +31,7 @@ _HOST_NAMESPACE = "host"
 class Place:
     """Where a container's parts are on this host, and which namespaces it joins; found out at its start."""
 
-    directory: Path  # of hosts, hostname, resolv.conf and the log
+    directory: Path  # of the log
     cgroup: str
     overlay: dict[str, Any] = field(default_factory=dict)
     network: str | None = None  # path of the namespace; "" for a new one, None for the host's

@@ -30,6 +30,7 @@ def document(record: Container, execs: list[Exec], settings: Settings, version: 
     """Return the answer of `GET /containers/{id}/json`."""
     body = _body(record)
     directory = settings.container_directory(record.id)
+    files = settings.runtime_directory(record.id)  # made anew at each start
     return {
         "Id": record.id,
         "Created": times.format_time(record.created),
@@ -37,9 +38,9 @@ def document(record: Container, execs: list[Exec], settings: Settings, version: 
         "Args": record.args,
         "State": _state(record.state),
         "Image": record.image_id,
-        "ResolvConfPath": str(directory / "resolv.conf"),
-        "HostnamePath": str(directory / "hostname"),
-        "HostsPath": str(directory / "hosts"),
+        "ResolvConfPath": str(files / "resolv.conf"),
+        "HostnamePath": str(files / "hostname"),
+        "HostsPath": str(files / "hosts"),
         "LogPath": str(log_path(directory, record.id)) if record.options.log_driver != "none" else "",
         "Name": f"/{record.name}",
         "RestartCount": 0,

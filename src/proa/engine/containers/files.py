@@ -20,11 +20,11 @@ _NAMES = {"/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/
 def write(containers: Containers, record: Container, run: Run, place: Place) -> None:
     """Write the files of a starting container; one that shares another's network shares its files."""
     kind, _, other = record.options.network_mode.partition(":")
-    directory = place.directory
-    if kind == "container":
-        place.files = paths(containers.directory(containers.get(other)))
-        return
     options, settings = record.options, containers.settings
+    if kind == "container":
+        place.files = paths(settings.runtime_directory(containers.get(other).id))
+        return
+    directory = settings.runtime_directory(record.id)
     place.files = paths(directory)
     _write(directory / "hostname", container_files.hostname(options.hostname))
     _write(
