@@ -19,7 +19,7 @@ import sys
 from proa import cgroups
 from proa.cgroups import v1
 from proa.linux import capabilities, mount, process
-from proa.shim import protocol, shim
+from proa.shim import shim
 
 CONTROL_FD = 3
 _SEALED = "PROA_LAUNCHER_SEALED"
@@ -46,14 +46,23 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page it touches
     gc.disable()
+    _serve(connection)
+
+
+def _serve(connection: socket.socket) -> None:
+    """Fork a shim for each message: a cgroup's path, and the shim's end of its connection to the engine.
+
+    What this loop touches between two forks, every shim keeps a copy of: so it parses nothing.
+    """
+    size = socket.CMSG_SPACE(4)
     while True:
-        message, descriptors = protocol.receive(connection)
-        if message is None:
+        data, ancillary, _, _ = connection.recvmsg(4096, size, socket.MSG_CMSG_CLOEXEC)
+        if not data:
             return
+        fd = int.from_bytes(ancillary[0][2][:4], sys.byteorder)
         if os.fork() == 0:
-            _become_shim(connection, message["cgroup_parent"], descriptors[0])
-        for fd in descriptors:
-            os.close(fd)
+            _become_shim(connection, data.decode(), fd)
+        os.close(fd)
 
 
 def _become_shim(control: socket.socket, cgroup_parent: str, fd: int) -> None:

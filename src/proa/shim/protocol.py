@@ -1,6 +1,5 @@
-"""Messages between engine, launcher and shims: JSON objects with descriptors, one per SOCK_SEQPACKET packet.
+"""Messages between engine and shims: JSON objects with descriptors, one per SOCK_SEQPACKET packet.
 
-    engine → launcher   {"cgroup_parent"} + control socket   fork a shim for some container
     engine → shim       {"op", "id", …} (+ descriptor)       a request, answered by
     shim → engine       {"id", "result"} or {"id", "error": {"message", "errno"}}
     shim → engine       {"event": "exit" | "exec-exit" | "detach", …}

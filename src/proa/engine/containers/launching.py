@@ -106,7 +106,7 @@ class Launcher:
                 self._spawn()
             assert self._socket is not None
             try:
-                packets.send(self._socket, {"cgroup_parent": self._cgroup_parent}, (fd,))
+                socket.send_fds(self._socket, [self._cgroup_parent.encode()], [fd])
             except (BrokenPipeError, ConnectionError):
                 self._socket = None  # killed a moment ago: start another
             else:
