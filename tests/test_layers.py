@@ -44,7 +44,7 @@ PROGRAMS = {"engine_main", "__main__"}
 # a module more costs every container its pages, and every start its time.
 LEAN_PARTS = ("linux", "cgroups", "runtime", "shim")
 LEAN_MODULES = {
-    "__future__", "_ctypes", "_json", "_socket", "array", "base64", "binascii", "collections", "ctypes",
+    "__future__", "_ctypes", "_json", "_signal", "_socket", "array", "base64", "binascii", "collections", "ctypes",
     "errno", "fcntl", "functools", "gc", "heapq", "itertools", "json", "math", "mmap", "os", "platform",
     "resource", "select", "signal", "socket", "stat", "string", "struct", "sys", "termios", "time",
 }  # fmt: skip

@@ -6,14 +6,16 @@ import ctypes
 import os
 import signal
 import struct
+from _signal import signal as _signal  # type: ignore[import-not-found]
 
 from proa.linux import libc
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NAME = 1, 4, 8, 15
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS = 1, 4, 8
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
 CLONE_PARENT, CLONE_INTO_CGROUP = 0x8000, 0x200000000
 CLOSE_RANGE_CLOEXEC = 4
@@ -67,9 +69,10 @@ def prctl(option: int, argument: int = 0) -> int:
 
 
 def set_name(name: str) -> None:
-    """Set the calling thread's name, as shown in /proc/PID/comm: 15 bytes."""
-    buffer = ctypes.create_string_buffer(os.fsencode(name)[:15])
-    _prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
+    """Set the main thread's name as shown in /proc/PID/comm: 15 bytes; proc_pid_comm(5)."""
+    fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, name.encode())
+    os.close(fd)
 
 
 def fork(flags: int = 0, cgroup_fd: int = -1) -> int:
@@ -85,6 +88,14 @@ def fork(flags: int = 0, cgroup_fd: int = -1) -> int:
     notify = 0 if flags & CLONE_PARENT else signal.SIGCHLD
     arguments = struct.pack("11Q", flags, 0, 0, 0, notify, 0, 0, 0, 0, 0, max(cgroup_fd, 0))
     return _clone3(arguments, len(arguments))
+
+
+def set_signal(number: int, handler: Callable[[int, Any], object] | int) -> None:
+    """Set a signal's handler, as `signal.signal` does, which makes enums of arguments and results.
+
+    What that touches, every shim would keep a copy of.
+    """
+    _signal(int(number), handler)
 
 
 def default_signal(number: int) -> None:

@@ -1,7 +1,8 @@
 """The socket between a process on its way into a container and its parent.
 
-    child → parent   {"cgroup": path or ""}                       prepared, and where
-    parent → child   {"spec", "enter", "fork"} and its streams    what to become
+    parent → child   {"cgroup", "resources"}                      where it belongs
+    child → parent   {"warnings"}                                 the cgroup is made
+    parent → child   {"spec", "joins_pids"} and its streams       what to become
     child → parent   {"pid"}                                      another process continues in its place
                      {} and the master of its terminal
                      {"error": {"message", "errno"}}              it will not come about
@@ -13,7 +14,6 @@ Next hop of `run`: `init.py`.
 from __future__ import annotations
 
 import os
-import socket
 
 from proa.linux import packets
 from proa.runtime.failure import SetupError, describe
@@ -40,7 +40,7 @@ class Outcome:
 class Channel:
     """Either end; the child's goes with its execve."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: packets.Socket) -> None:
         self._socket = connection
 
     def fileno(self) -> int:
@@ -51,15 +51,15 @@ class Channel:
 
     # --- the parent's side ------------------------------------------------------------------------------
 
-    def prepared(self) -> str:
-        """Wait until the child has prepared itself; return the path of the cgroup it is in, or ""."""
+    def made(self) -> list[str]:
+        """Wait until the child has prepared itself and made the cgroup; return warnings."""
         message, _ = packets.receive(self._socket)
         if message is None:
             raise SetupError("the container's first process was killed")
         if fault := message.get("error"):
             raise SetupError(fault["message"], fault["errno"])
-        cgroup: str = message["cgroup"]
-        return cgroup
+        warnings: list[str] = message["warnings"]
+        return warnings
 
     def send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         packets.send(self._socket, message, descriptors)
@@ -82,19 +82,18 @@ class Channel:
 
     # --- the child's side -------------------------------------------------------------------------------
 
-    def receive_after(self, cgroup: str) -> tuple[dict[str, Any], list[int]]:
-        """Tell that everything is prepared, in which cgroup, and wait for what to become.
-
-        Ends the process if its parent ends.
-        """
+    def receive(self) -> tuple[dict[str, Any], list[int]]:
+        """Wait for what the parent wants. Ends the process if its parent ends."""
         try:
-            packets.send(self._socket, {"cgroup": cgroup})
             message, descriptors = packets.receive(self._socket)
         except ConnectionError:
             message = None
         if message is None:
             os._exit(0)
         return message, descriptors
+
+    def tell_made(self, warnings: list[str]) -> None:
+        packets.send(self._socket, {"warnings": warnings})
 
     def send_terminal(self, master: int) -> None:
         packets.send(self._socket, {}, (master,))

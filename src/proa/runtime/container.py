@@ -1,4 +1,4 @@
-"""The parent's side of a container: make its cgroup, start its first process, or one more, and hear how it went.
+"""The parent's side of a container: start its first process, or one more, and hear how it went.
 
 Next hop of `run`: `sandbox.py`.
 """
@@ -18,6 +18,8 @@ TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from typing import Any
 
+    from proa.cgroups.interface import Cgroup
+
 
 class Container:
     """One run of a container by the process that made it.
@@ -30,12 +32,19 @@ class Container:
     """
 
     def __init__(self, outline: dict[str, Any], sandbox: Sandbox | None) -> None:
-        self.cgroup = cgroups.open(outline["cgroup"])
         self.init: Started | None = None
         self.warnings: list[str] = []
         self._outline = outline
         self._sandbox = sandbox
-        self._entered: bool | None = None  # whether the sandbox is in the cgroup; None before that is made
+        self._cgroup: Cgroup | None = None
+        self._has_cgroup = False
+
+    @property
+    def cgroup(self) -> Cgroup:
+        """Its cgroup. Most containers are never asked for it."""
+        if self._cgroup is None:
+            self._cgroup = cgroups.open(self._outline["cgroup"])
+        return self._cgroup
 
     def prepare(self) -> None:
         """Create the cgroup; raises `SetupError`, and what it took is left to `close`."""
@@ -44,7 +53,8 @@ class Container:
             self._sandbox.discard()
             self._sandbox = None
         self._sandbox = self._sandbox or Sandbox(own_pids=own_pids)
-        self.warnings, self._entered = self._sandbox.make_cgroup(self.cgroup, self._outline["resources"])
+        self.warnings = self._sandbox.make_cgroup(self._outline["cgroup"], self._outline["resources"])
+        self._has_cgroup = True
 
     def start(self, spec_path: str, streams: tuple[int, int, int]) -> Started:
         """Let process 1 run the program that the specification file says.
@@ -52,10 +62,9 @@ class Container:
         `streams` become its standard streams unless it has a terminal. Raises `SetupError`.
         """
         assert self._sandbox is not None
-        assert self._entered is not None
         sandbox, self._sandbox = self._sandbox, None
         joins = bool(self._outline["pids"])
-        self.init = sandbox.start(spec_path, streams, self.cgroup, entered=self._entered, fork=joins)
+        self.init = sandbox.start(spec_path, streams, joins_pids=joins)
         return self.init
 
     def close(self) -> None:
@@ -63,9 +72,9 @@ class Container:
         if self._sandbox:
             self._sandbox.discard()
             self._sandbox = None
-        if self._entered is not None:
+        if self._has_cgroup:
             self.cgroup.remove()
-            self._entered = None
+            self._has_cgroup = False
         if self.init:
             os.close(self.init.pidfd)
             self.init = None

@@ -40,15 +40,13 @@ def run(channel: Channel, parent: int, *, own_pids: bool, cgroup: str) -> NoRetu
     try:
         _leave_parent(channel)
         prepared, cgroup = _prepare(own_pids=own_pids, cgroup=cgroup)
-        request, descriptors = channel.receive_after(cgroup)
+        born_in = _make_cgroup(channel, cgroup)
+        request, descriptors = channel.receive()
         _use_streams(descriptors)
-        if request["enter"]:
-            with step("enter the cgroup"):
-                cgroups.open(request["enter"]).enter()
         with open(request["spec"], "rb") as file:  # noqa: PTH123 - lean
             spec = json.load(file)
-        if request["fork"]:
-            _continue_elsewhere(spec, channel, descriptors[3:])
+        if request["joins_pids"] or born_in >= 0:
+            _continue_elsewhere(spec, channel, born_in)
         _become(spec, prepared, parent, channel)
     except BaseException as error:
         channel.fail(error)
@@ -77,23 +75,46 @@ def _prepare(*, own_pids: bool, cgroup: str) -> tuple[Prepared, str]:
     return Prepared(cgroup), cgroup
 
 
+def _make_cgroup(channel: Channel, prepared: str) -> int:
+    """Make the cgroup that the parent asks for, of the prepared one where that can be; be in it.
+
+    On v2 return its directory instead: a process is born in it.
+    """
+    request, _ = channel.receive()
+    cgroup, resources = cgroups.open(request["cgroup"]), request["resources"]
+    with step("create the cgroup"):
+        if prepared and prepared_cgroups.can_take_over(prepared, cgroup):
+            warnings = prepared_cgroups.take_over(prepared, cgroup, resources, list(defaults.DEVICE_RULES))
+        else:
+            warnings = cgroup.create(resources)
+            if cgroup.directory_fd is None:
+                cgroup.enter()
+            if prepared:
+                prepared_cgroups.remove(prepared)
+    channel.tell_made(warnings)
+    return -1 if cgroup.directory_fd is None else cgroup.directory_fd
+
+
 def _use_streams(descriptors: list[int]) -> None:
-    for number, fd in enumerate(descriptors[:3]):
+    for number, fd in enumerate(descriptors):
         os.dup2(fd, number)
         os.close(fd)
 
 
-def _continue_elsewhere(spec: dict[str, Any], channel: Channel, cgroup_fds: list[int]) -> None:
-    """Return in a sibling of this process that was born where it belongs: pid namespace and v2 cgroup."""
+def _continue_elsewhere(spec: dict[str, Any], channel: Channel, cgroup_fd: int) -> None:
+    """Return in a sibling of this process that was born where it belongs: pid namespace and v2 cgroup.
+
+    `cgroup_fd` is the latter's directory, -1 on v1, where the cgroup is inherited.
+    """
     for entry in spec["linux"].get("namespaces", ()):
         if entry["type"] == "pid" and entry.get("path"):
             _join("pid", entry["path"])
-    pid = process.fork(process.CLONE_PARENT, *cgroup_fds)
+    pid = process.fork(process.CLONE_PARENT, cgroup_fd)
     if pid:
         channel.continue_as(pid)
     os.setsid()
-    for fd in cgroup_fds:
-        os.close(fd)
+    if cgroup_fd >= 0:
+        os.close(cgroup_fd)
 
 
 def _become(spec: dict[str, Any], prepared: Prepared, parent: int, channel: Channel) -> NoReturn:

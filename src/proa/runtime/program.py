@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from proa.runtime.channel import Channel
 
-_SIGNALS = range(1, signal.NSIG)
+_SIGNALS, _DEFAULT = range(1, signal.NSIG), int(signal.SIG_DFL)
 _EXEC_FAILED = 255
 
 
@@ -142,7 +142,7 @@ def reset_signals() -> None:
     """Python ignores SIGPIPE and SIGXFSZ, launchers ignore others: a program starts with the defaults."""
     for number in _SIGNALS:
         try:
-            signal.signal(number, signal.SIG_DFL)
+            process.set_signal(number, _DEFAULT)
         except (OSError, ValueError):
             continue  # SIGKILL, SIGSTOP and the two that the C library keeps
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

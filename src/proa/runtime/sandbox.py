@@ -2,14 +2,16 @@
 
     parent (the shim)                     child
     -----------------                     -----
-    Sandbox() clones ───────────────────▶ prepares: cgroup, namespaces, /proc, /dev
-      ◀─────────── where it is ────────── waits
+    Sandbox() clones ───────────────────▶ prepares: cgroup, namespaces, /proc, /dev; waits
+    make_cgroup() ──────────────────────▶ makes the container's cgroup, or renames its own
+      ◀─────────── warnings ───────────── waits
     start() ────────────────────────────▶ enters the rest: namespaces, root, terminal
       ◀─────────── terminal's master ────
       ◀─────────── end of file, or why ── execve closes the channel
 
 On cgroup v2, and in another container's pid namespace, the child clones a sibling that was born in the
-right place and continues. Next hop of `run`: `init.py`.
+right place and continues. What the child does, the parent, which stays as long as the container, need not
+have in memory. Next hop of `run`: `init.py`.
 """
 
 from __future__ import annotations
@@ -20,15 +22,13 @@ import signal
 from proa import cgroups
 from proa.cgroups import prepared as prepared_cgroups
 from proa.linux import namespaces, packets, process
-from proa.runtime import defaults, init
+from proa.runtime import init
 from proa.runtime.channel import Channel, Outcome
 from proa.runtime.failure import step
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from typing import Any
-
-    from proa.cgroups.interface import Cgroup
 
 
 class Started:
@@ -78,34 +78,23 @@ class Sandbox:
             return False
         return True
 
-    def make_cgroup(self, cgroup: Cgroup, resources: dict[str, Any]) -> tuple[list[str], bool]:
-        """Create the container's cgroup; return warnings, and whether the child is in it already."""
-        self._cgroup = self._channel.prepared()
+    def make_cgroup(self, path: str, resources: dict[str, Any]) -> list[str]:
+        """Have the child create the container's cgroup; return warnings, raises `SetupError`."""
         with step("create the cgroup"):
-            if not self._cgroup or not prepared_cgroups.can_take_over(self._cgroup, cgroup):
-                return cgroup.create(resources), False
-            rules = list(defaults.DEVICE_RULES)
-            warnings = prepared_cgroups.take_over(self._cgroup, cgroup, resources, rules)
-            self._cgroup = ""
-            return warnings, True
+            self._channel.send({"cgroup": path, "resources": resources})
+        warnings = self._channel.made()
+        self._cgroup = ""
+        return warnings
 
-    def start(
-        self, spec_path: str, streams: tuple[int, int, int], cgroup: Cgroup, *, entered: bool, fork: bool
-    ) -> Started:
+    def start(self, spec_path: str, streams: tuple[int, int, int], *, joins_pids: bool) -> Started:
         """Let the child run the program that the specification file says; raises `SetupError`.
 
-        The child is gone then, its cgroup is the caller's to remove. `fork`: it joins another's pid namespace.
+        The child is gone then, its cgroup is the caller's to remove. `joins_pids`: another's pid namespace.
         """
         outcome = Outcome(self._pid)
-        directory = cgroup.directory_fd
         try:
-            request = {
-                "spec": spec_path,
-                "enter": cgroup.path if directory is None and not entered else "",
-                "fork": fork or directory is not None,
-            }
             with step("start the container's first process"):
-                self._channel.send(request, streams if directory is None else (*streams, directory))
+                self._channel.send({"spec": spec_path, "joins_pids": joins_pids}, streams)
             self._channel.wait(outcome)
             if outcome.pid != self._pid:
                 end(self._pid, self._pidfd)
@@ -119,18 +108,13 @@ class Sandbox:
             raise
         finally:
             self._channel.close()
-            self._remove_cgroup()
         return Started(outcome.pid, self._pidfd, outcome.terminal)
 
     def discard(self) -> None:
         """End a child that has not been started, with what it prepared."""
         end(self._pid, self._pidfd)
         self._channel.close()
-        self._remove_cgroup()
-
-    def _remove_cgroup(self) -> None:
-        """Remove the prepared one if nobody took it."""
-        if self._cgroup:
+        if self._cgroup and prepared_cgroups.exists(self._cgroup):
             prepared_cgroups.remove(self._cgroup)
 
 

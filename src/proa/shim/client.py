@@ -7,8 +7,10 @@ buffer; the session stops reading from the container while one of its clients is
 from __future__ import annotations
 
 import fcntl
-import socket
 import struct
+from socket import SHUT_WR
+
+from proa.linux import packets
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Client:
 
     def __init__(self, loop: Loop, fd: int, request: dict[str, Any]) -> None:
         self.loop = loop
-        self.socket = socket.socket(fileno=fd)
+        self.socket = packets.adopt(fd)
         self.socket.setblocking(False)
         self.wants = {name for name in _STREAM_NUMBERS if request.get(name)}
         self.framed = bool(request.get("multiplexed"))
@@ -147,7 +149,7 @@ class Client:
         self.closed = True
         self.loop.forget(self.socket.fileno())
         try:
-            self.socket.shutdown(socket.SHUT_WR)
+            self.socket.shutdown(SHUT_WR)
             # Closing with input unread would reset the connection, and the peer lose what it has not read yet.
             for _ in range(_LAST_READS):
                 if not self.socket.recv(1 << 16):

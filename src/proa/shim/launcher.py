@@ -18,7 +18,7 @@ import sys
 
 from proa import cgroups
 from proa.cgroups import v1
-from proa.linux import capabilities, mount, process
+from proa.linux import capabilities, mount, packets, process
 from proa.shim import shim
 
 CONTROL_FD = 3
@@ -31,7 +31,7 @@ def main() -> None:
         _execute_from_read_only_mount()
     process.set_name("proa-launcher")
     process.prctl(process.PR_SET_DUMPABLE, 0)
-    connection = socket.socket(fileno=CONTROL_FD)
+    connection = packets.adopt(CONTROL_FD)
     os.set_inheritable(CONTROL_FD, False)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # shims are nobody's zombies
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -49,14 +49,14 @@ def main() -> None:
     _serve(connection)
 
 
-def _serve(connection: socket.socket) -> None:
+def _serve(connection: packets.Socket) -> None:
     """Fork a shim for each message: a cgroup's path, and the shim's end of its connection to the engine.
 
     What this loop touches between two forks, every shim keeps a copy of: so it parses nothing.
     """
-    size = socket.CMSG_SPACE(4)
+    size, flags = socket.CMSG_SPACE(4), int(socket.MSG_CMSG_CLOEXEC)
     while True:
-        data, ancillary, _, _ = connection.recvmsg(4096, size, socket.MSG_CMSG_CLOEXEC)
+        data, ancillary, _, _ = connection.recvmsg(4096, size, flags)
         if not data:
             return
         fd = int.from_bytes(ancillary[0][2][:4], sys.byteorder)
@@ -65,13 +65,11 @@ def _serve(connection: socket.socket) -> None:
         os.close(fd)
 
 
-def _become_shim(control: socket.socket, cgroup_parent: str, fd: int) -> None:
+def _become_shim(control: packets.Socket, cgroup_parent: str, fd: int) -> None:
     try:
         control.close()
         os.setsid()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        shim.main(socket.socket(fileno=fd), cgroup_parent)
+        shim.main(packets.adopt(fd), cgroup_parent)
     finally:
         os._exit(0)
 

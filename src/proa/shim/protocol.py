@@ -11,18 +11,18 @@ Requests of the shim are the methods of `shim.Shim.OPERATIONS`.
 from __future__ import annotations
 
 import os
-import socket
 
-from proa.linux.packets import receive, send
+from proa.linux import packets
+from proa.linux.packets import Socket, accept, receive, send
 
 SOCKET_NAME = "shim.sock"
 SPEC_NAME = "config.json"
 EXIT_NAME = "exit.json"
 
 
-def listen(directory: str) -> socket.socket:
+def listen(directory: str) -> Socket:
     """Listen on the shim's socket in `directory`, however long its path is (unix(7): 108 bytes)."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    listener = packets.connection()
     fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
     listener.bind(f"/proc/self/fd/{fd}/{SOCKET_NAME}")
     os.close(fd)
@@ -31,9 +31,9 @@ def listen(directory: str) -> socket.socket:
     return listener
 
 
-def connect(directory: str) -> socket.socket:
+def connect(directory: str) -> Socket:
     """Connect to the shim of a runtime directory; raises OSError if none listens."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    connection = packets.connection()
     try:
         fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
         try:
@@ -46,4 +46,4 @@ def connect(directory: str) -> socket.socket:
     return connection
 
 
-__all__ = ["EXIT_NAME", "SOCKET_NAME", "SPEC_NAME", "connect", "listen", "receive", "send"]
+__all__ = ["EXIT_NAME", "SOCKET_NAME", "SPEC_NAME", "Socket", "accept", "connect", "listen", "receive", "send"]

@@ -6,7 +6,6 @@ There may be several: the engine that asked for the shim, and later ones that fo
 from __future__ import annotations
 
 import os
-import socket
 
 from proa.errors import ProaError
 from proa.runtime.failure import SetupError
@@ -36,8 +35,8 @@ class Server:
         self._loop = loop
         self._perform = perform
         self._on_alone = on_alone
-        self._listener: socket.socket | None = None
-        self._connections: list[socket.socket] = []
+        self._listener: protocol.Socket | None = None
+        self._connections: list[protocol.Socket] = []
 
     def listen(self, directory: str) -> None:
         """Let other engines find this process by the runtime directory of its container."""
@@ -56,7 +55,7 @@ class Server:
         except FileNotFoundError:
             pass  # the engine removed the directory already
 
-    def serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: protocol.Socket) -> None:
         """Take requests from an engine's connection."""
         connection.setblocking(False)
         self._connections.append(connection)
@@ -70,12 +69,12 @@ class Server:
     def _accept(self) -> None:
         assert self._listener is not None
         try:
-            connection, _ = self._listener.accept()
+            connection = protocol.accept(self._listener)
         except (BlockingIOError, ConnectionError):
             return
         self.serve(connection)
 
-    def _receive(self, connection: socket.socket) -> None:
+    def _receive(self, connection: protocol.Socket) -> None:
         try:
             message, descriptors = protocol.receive(connection)
         except BlockingIOError:
@@ -99,13 +98,13 @@ class Server:
                 os.close(fd)
         self._send(connection, reply)
 
-    def _send(self, connection: socket.socket, message: dict[str, Any]) -> None:
+    def _send(self, connection: protocol.Socket, message: dict[str, Any]) -> None:
         try:
             protocol.send(connection, message)
         except OSError:
             self._drop(connection)  # an engine that is gone, or so stuck that its buffer is full
 
-    def _drop(self, connection: socket.socket) -> None:
+    def _drop(self, connection: protocol.Socket) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
             self._loop.forget(connection.fileno())

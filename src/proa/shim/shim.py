@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import time
 
@@ -100,6 +99,8 @@ class Shim:
         writer = JsonLog(log["path"], log.get("max_size", 0), log.get("max_files", 1)) if log else None
         self.exit = None
         sandbox, self._sandbox = self._sandbox, None
+        if message["outline"]["pids"] != "":  # else orphans are process 1's
+            process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
         self.container = Container(message["outline"], sandbox)
         self.sessions[""] = self._session("", message["stdio"], writer)
         try:
@@ -242,8 +243,7 @@ class Shim:
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
+        process.set_signal(signal.SIGCHLD, lambda number, frame: None)
         self.loop.on_read(reader, lambda: self._reap(reader))
 
     def _reap(self, reader: int) -> None:
@@ -323,7 +323,7 @@ class Shim:
             self.container.close()
 
 
-def main(connection: socket.socket, cgroup_parent: str) -> None:
+def main(connection: protocol.Socket, cgroup_parent: str) -> None:
     """Be a shim for the engine at `connection`, prepared for a container with its cgroup in `cgroup_parent`."""
     shim = None
     try:

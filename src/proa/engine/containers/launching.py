@@ -39,8 +39,8 @@ class Launcher:
         self.pid = 0
         self._cgroup_parent = f"/{cgroup_parent.strip('/')}"
         self._size = size
-        self._socket: socket.socket | None = None
-        self._ready: deque[socket.socket] = deque()
+        self._socket: packets.Socket | None = None
+        self._ready: deque[packets.Socket] = deque()
         self._refill: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -50,7 +50,7 @@ class Launcher:
         self._spawn()
         self._prepare_soon()
 
-    def take(self) -> socket.socket:
+    def take(self) -> packets.Socket:
         """Return the connection of a shim that belongs to nobody: a prepared one, or a new one."""
         self._prepare_soon()
         while self._ready:
@@ -86,7 +86,7 @@ class Launcher:
             self._ready.append(self._fork())
             self._prepare_soon()
 
-    def _fork(self) -> socket.socket:
+    def _fork(self) -> packets.Socket:
         """Let the launcher fork a shim; return our end of its connection."""
         ours, theirs = packets.pair()
         try:
@@ -106,7 +106,7 @@ class Launcher:
                 self._spawn()
             assert self._socket is not None
             try:
-                socket.send_fds(self._socket, [self._cgroup_parent.encode()], [fd])
+                packets.send_bytes(self._socket, self._cgroup_parent.encode(), (fd,))
             except (BrokenPipeError, ConnectionError):
                 self._socket = None  # killed a moment ago: start another
             else:
@@ -137,7 +137,7 @@ class Launcher:
         pidfd = os.pidfd_open(self.pid)
         loop.add_reader(pidfd, self._ended, pidfd, self.pid, ours)
 
-    def _ended(self, pidfd: int, pid: int, connection: socket.socket) -> None:
+    def _ended(self, pidfd: int, pid: int, connection: packets.Socket) -> None:
         asyncio.get_running_loop().remove_reader(pidfd)
         os.close(pidfd)
         os.waitpid(pid, 0)
@@ -146,13 +146,14 @@ class Launcher:
             self._socket = None
 
 
-async def _wait_for_end(connection: socket.socket) -> None:
+async def _wait_for_end(connection: packets.Socket) -> None:
     """Wait until a shim that has nothing to do is gone, with what it had prepared."""
-    connection.setblocking(False)
+    full = socket.socket(fileno=connection.detach())
+    full.setblocking(False)
     try:
         async with asyncio.timeout(_PATIENCE):
-            await asyncio.get_running_loop().sock_recv(connection, 1)
+            await asyncio.get_running_loop().sock_recv(full, 1)
     except (TimeoutError, ConnectionError):
         pass  # it leaves as soon as it can
     finally:
-        connection.close()
+        full.close()

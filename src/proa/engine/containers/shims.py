@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,7 +29,7 @@ class ShimConnection:
 
     def __init__(
         self,
-        connection: socket.socket,
+        connection: protocol.Socket,
         on_event: Callable[[dict[str, Any]], None],
         on_lost: Callable[[], None],
     ) -> None:
