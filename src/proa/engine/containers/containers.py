@@ -249,6 +249,9 @@ class Containers:
     async def remove_now(self, record: Container, *, volumes: bool) -> None:
         await remove.remove_now(self, record, volumes=volumes)
 
+    async def remove_ended(self, record: Container) -> None:
+        await remove.remove_ended(self, record)
+
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that nobody waits for, and see it through."""
         task = asyncio.get_running_loop().create_task(work)

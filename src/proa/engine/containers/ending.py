@@ -79,4 +79,4 @@ def ended(containers: Containers, record: Container, result: dict[str, Any]) -> 
     containers.execs.container_ended(record.id)
     containers.waiters.exited(record)
     if record.options.auto_remove:
-        containers.later(containers.remove_now(record, volumes=True))
+        containers.later(containers.remove_ended(record))

@@ -15,7 +15,22 @@ if TYPE_CHECKING:
 
 
 async def remove(containers: Containers, record: Container, *, force: bool, volumes: bool) -> None:
-    """Remove a container; a running one only with `force`, which kills it."""
+    """Remove a container; a running one only with `force`, which kills it.
+
+    One that is being started runs by the time that this begins.
+    """
+    async with containers.lock(record):
+        await _remove(containers, record, force=force, volumes=volumes)
+
+
+async def remove_ended(containers: Containers, record: Container) -> None:
+    """`--rm` at the end of a run, unless a start was faster."""
+    async with containers.lock(record):
+        if not record.running:
+            await remove_now(containers, record, volumes=True)
+
+
+async def _remove(containers: Containers, record: Container, *, force: bool, volumes: bool) -> None:
     if record.state.status == Status.REMOVING:
         raise Conflict(f"removal of container {record.id} is already in progress")
     if record.running:
@@ -35,7 +50,10 @@ async def remove(containers: Containers, record: Container, *, force: bool, volu
 
 
 async def remove_now(containers: Containers, record: Container, *, volumes: bool) -> None:
-    """Remove a container that does not run: record, layer, log, anonymous volumes if `volumes`."""
+    """Remove a container that does not run: record, layer, log, anonymous volumes if `volumes`.
+
+    The caller holds its lock.
+    """
     if record.id not in containers.store or record.state.status == Status.REMOVING:
         return
     record.state.transition(Status.REMOVING)

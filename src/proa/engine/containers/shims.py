@@ -55,6 +55,7 @@ class ShimConnection:
             future.set_exception(ShimGone("the container's shim is gone"))
             return future
         self._pending[self._serial] = future
+        future.add_done_callback(_retrieve)  # of several requests, one failure is told
         try:
             protocol.send(self._socket, {"op": operation, "id": self._serial, **arguments}, descriptors)
         except OSError as error:
@@ -99,3 +100,8 @@ class ShimConnection:
             if not future.done():
                 future.set_exception(ShimGone("the container's shim ended unexpectedly"))
         self._pending.clear()
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -115,7 +115,6 @@ async def _failed(containers: Containers, record: Container, run: Run, error: Ba
     record.state.exit_code = exit_code(message)
     record.state.finished_at = times.now()
     containers.store.save(record)
-    containers.waiters.exited(record)
     if record.options.auto_remove:
         await containers.remove_now(record, volumes=True)
 

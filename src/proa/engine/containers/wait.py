@@ -42,16 +42,16 @@ class Waiters:
 
     def exited(self, record: Container) -> None:
         """Tell those who wait for an exit."""
-        self._tell(record, ("not-running", "next-exit"))
+        self._tell(record, ("not-running", "next-exit"), status_of(record))
 
     def removed(self, record: Container) -> None:
-        """Tell everybody: nothing else will come of this container."""
-        self._tell(record, CONDITIONS)
+        """Tell everybody: nothing else will come of this container. Why a start failed, its client was told."""
+        self._tell(record, CONDITIONS, ExitStatus(code=record.state.exit_code))
 
-    def _tell(self, record: Container, conditions: tuple[str, ...]) -> None:
+    def _tell(self, record: Container, conditions: tuple[str, ...], status: ExitStatus) -> None:
         for condition, future in list(self._waiting.get(record.id, ())):
             if condition in conditions and not future.done():
-                future.set_result(status_of(record))
+                future.set_result(status)
 
 
 def status_of(record: Container) -> ExitStatus:
