@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import socket
 import subprocess
@@ -43,6 +44,18 @@ OPTIONS = {
     "group": (("run", "--rm", "-u", "0:nosuchgroup", BUSYBOX, "true"), 125, "nosuchgroup"),
     "workdir": (("run", "-w", "relative", BUSYBOX), 125, "relative"),
     "network": (("run", "--network", "nosuch", BUSYBOX), 125, "network nosuch not found"),
+    "network-of": (("run", "--network", "container:nosuch", BUSYBOX), 125, "No such container: nosuch"),
+    "pid-of": (("run", "--pid", "container:nosuch", BUSYBOX), 125, "No such container: nosuch"),
+    "ipc-of": (("run", "--ipc", "container:nosuch", BUSYBOX), 125, "No such container: nosuch"),
+    "volumes-of": (("run", "--volumes-from", "nosuch", BUSYBOX), 125, "No such container: nosuch"),
+    "user-number": (("run", "-u", "99999999999", BUSYBOX, "true"), 125, "ids must be in range 0-2147483647"),
+    "group-add": (("run", "--group-add", "nosuch", BUSYBOX, "true"), 125, "unable to find group nosuch"),
+    "workdir-file": (("run", "-w", "/etc/passwd", BUSYBOX), 125, "mkdir: /etc/passwd is not a dir"),
+    "max-file": (("run", "--log-opt", "max-file=0", BUSYBOX), 125, "max-file cannot be less than 1"),
+    "over-proc": (("run", "--tmpfs", "/proc", BUSYBOX, "true"), 125, "not of type proc"),
+    "in-proc": (("run", "-v", "/tmp:/proc/self/attr", BUSYBOX, "true"), 125, "inside /proc"),
+    "host-net-sysctl": (("run", "--sysctl", "net.a=1", "--network", "host", BUSYBOX), 125, "in host network"),
+    "host-sysctl": (("run", "--ipc", "host", "--sysctl", "kernel.shmmax=1", BUSYBOX), 125, "hosts ipc namespace"),
     "ulimit": (("run", "--ulimit", "nosuch=1", BUSYBOX), 125, "nosuch"),
     "sysctl": (("run", "--sysctl", "novalue", BUSYBOX), 125, "novalue"),
     "security-opt": (("run", "--security-opt", "nosuch=1", BUSYBOX), 125, "nosuch"),
@@ -65,7 +78,7 @@ OPTIONS = {
 def test_option(client: Client, api: Api, case: str) -> None:
     arguments, code, match = OPTIONS[case]
     said = client.fails(*arguments, code=code, match=match)
-    assert "Traceback" not in said
+    assert not re.search("Traceback|level=error|Unable to find image", said)
     left = [one["State"] for one in api.get("/containers/json", all=1).json]
     assert left in ([], ["created"]), "Docker keeps a container whose start fails"
 

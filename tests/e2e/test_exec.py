@@ -127,3 +127,17 @@ def test_zombies_do_not_pile_up(client: Client, box: str) -> None:
     for _ in range(5):
         client.ok("exec", box, "true")
     assert "Z" not in client.ok("exec", box, "ps", "-o", "stat")
+
+
+def test_an_unknown_user_is_found_before_the_start(client: Client, box: str) -> None:
+    match = "^Error response from daemon: unable to find user nosuch: no matching entries in passwd file$"
+    client.fails("exec", "-u", "nosuch", box, "true", code=1, match=match)
+
+
+def test_the_exit_code_is_known_after_the_container_is_gone(client: Client, api: Api) -> None:
+    box = client.detached("--rm", BUSYBOX, "sleep", "1000")
+    execution = api.post(f"/containers/{box}/exec", body={"Cmd": ["sleep", "1000"]}).json["Id"]
+    assert api.post(f"/exec/{execution}/start", body={"Detach": True}).status == 200
+    client.ok("rm", "-f", box)
+    assert api.get(f"/containers/{box}/json").status == 404
+    assert api.get(f"/exec/{execution}/json").json["ExitCode"] == 137

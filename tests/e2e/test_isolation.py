@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rig import images
+from rig.api import Api
 from rig.clients import Client
 from rig.needs import pure_cgroup2
 from rig.registry import Registry
@@ -219,3 +220,66 @@ def test_links_in_the_image_do_not_mislead_set_up(client: Client, registry: Regi
     client("run", "--rm", name, "true")
     assert not os.path.lexists("/tmp/proa-escaped") and not os.path.lexists("/tmp/pts")
     client.ok("rmi", "-f", name)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), [0]),
+        (("-u", "1000:1000"), [1000]),
+        (("-u", "7"), [0]),
+        (("--group-add", "33"), [0, 33]),
+        (("-u", "12:34", "--group-add", "www-data"), [34, 33]),
+    ],
+)
+def test_the_primary_group_is_among_the_groups(
+    client: Client, options: tuple[str, ...], expected: list[int]
+) -> None:
+    """CVE-2022-36109: a process without it would get round a file's denial to its group."""
+    look = ("grep", "Groups", "/proc/self/status")
+    seen = client.ok("run", "--rm", *options, BUSYBOX, *look).split()[1:]
+    assert sorted(map(int, seen)) == sorted(expected)
+
+
+def test_groups_of_an_exec(client: Client) -> None:
+    box = client.detached("--group-add", "44", BUSYBOX, "sleep", "1000")
+    for options, expected in (((), {"0", "44"}), (("-u", "7:8"), {"8", "44"})):
+        seen = client.ok("exec", *options, box, "grep", "Groups", "/proc/self/status").split()[1:]
+        assert set(seen) == expected
+
+
+def test_no_kernel_parameter_of_the_host_is_set(api: Api, client: Client) -> None:
+    """The engine's own check: clients may leave theirs out."""
+    swappiness = Path("/proc/sys/vm/swappiness")
+    before = swappiness.read_text()
+    donor = client.detached("--network", "host", BUSYBOX, "sleep", "1000")
+    for mode, key, said in (
+        ("bridge", "vm.swappiness", "not in a separate kernel namespace"),
+        ("bridge", "net/../vm/swappiness", "not the name of a kernel parameter"),
+        ("host", "net.ipv4.ip_default_ttl", "not allowed in host network namespace"),
+        (f"container:{donor}", "net.ipv4.ip_default_ttl", "not allowed in host network namespace"),
+        ("bridge", "kernel.hostname", "conflicts with the OCI"),
+    ):
+        settings = {"Sysctls": {key: "60"}, "NetworkMode": mode}
+        made = api.post("/containers/create", body={"Image": BUSYBOX, "Cmd": ["true"], "HostConfig": settings})
+        assert made.status == 201, made
+        started = api.post(f"/containers/{made.json['Id']}/start")
+        assert started.status >= 400 and said in started.json["message"], (key, started)
+    assert swappiness.read_text() == before
+
+
+def test_ipc_is_joined_only_where_it_is_shareable(client: Client) -> None:
+    private = client.detached(BUSYBOX, "sleep", "1000")
+    client.fails(
+        "run", "--rm", "--ipc", f"container:{private}", BUSYBOX, "true", code=125, match="non-shareable IPC"
+    )
+    shareable = client.detached("--ipc", "shareable", BUSYBOX, "sleep", "1000")
+    look = ("readlink", "/proc/self/ns/ipc")
+    joined = client.ok("run", "--rm", "--ipc", f"container:{shareable}", BUSYBOX, *look)
+    assert joined == client.ok("exec", shareable, *look)
+
+
+def test_a_cgroup_parent_leads_nowhere_else(client: Client) -> None:
+    box = client.detached("--cgroup-parent", "../../proa-test-parent", BUSYBOX, "sleep", "1000")
+    pid = client.inspect(box, "{{.State.Pid}}").strip()
+    assert f":/proa-test-parent/{box}" in Path(f"/proc/{pid}/cgroup").read_text()

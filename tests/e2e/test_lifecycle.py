@@ -142,3 +142,31 @@ def test_nothing_stays_on_the_host(client: Client, engine: Engine) -> None:
 
 def container_directories(engine: Engine) -> list[Path]:
     return [*engine.data_root.glob("containers/*"), *engine.exec_root.glob("containers/*")]
+
+
+@pytest.mark.parametrize("verb", [("start",), ("restart", "-t", "0")])
+def test_removal_beside_a_start_leaves_nothing(client: Client, verb: tuple[str, ...]) -> None:
+    """Whichever comes first: afterwards there is neither a record nor a process."""
+    for _ in range(8):
+        make = client.detached if verb[0] == "restart" else lambda *words: client.ok("create", *words).strip()
+        box = make(BUSYBOX, "sleep", "1000")
+        with client.start(*verb, box) as starting, client.start("rm", "-f", box) as removing:
+            assert removing.wait(20) == 0
+            starting.wait(20)
+        assert client("inspect", box).code == 1
+        assert not [path for path in Path("/proc").glob("[0-9]*/cgroup") if box in _text_of(path)]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""  # it has just ended
+
+
+def test_a_failed_start_says_so_once(client: Client) -> None:
+    """No exit is told to those who wait for one: there was none."""
+    for options in ((), ("--rm",)):
+        for _ in range(5):
+            said = client.fails("run", *options, BUSYBOX, "nosuch", code=127, match="executable file not found")
+            assert "level=error" not in said and said.count("nosuch") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,47 @@ def test_privileged_sees_devices(client: Client) -> None:
     host = {name for name in os.listdir("/dev") if name in ("kmsg", "loop-control", "fuse", "mem")}
     seen = set(client.ok("run", "--rm", "--privileged", BUSYBOX, "ls", "/dev").split())
     assert host <= seen
+
+
+@pytest.fixture
+def shared_mount(tmp_path: Path) -> Iterator[Path]:
+    """A mount on the host that is shared with its peers."""
+    place = tmp_path / "shared"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "proa-test", place], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", place], check=True)
+        yield place
+    finally:
+        subprocess.run(["umount", "-R", place], check=True)
+
+
+def test_shared_propagation(client: Client, shared_mount: Path) -> None:
+    """What is mounted below on either side appears on the other."""
+    box = client.detached("--privileged", "-v", f"{shared_mount}:/m:rshared", BUSYBOX, "sleep", "1000")
+    (shared_mount / "outer").mkdir()
+    (shared_mount / "inner").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "proa-test", shared_mount / "outer"], check=True)
+    (shared_mount / "outer/file").touch()
+    assert client.ok("exec", box, "ls", "/m/outer") == "file\n"
+    client.ok("exec", box, "mount", "-t", "tmpfs", "none", "/m/inner")
+    assert os.path.ismount(shared_mount / "inner")
+
+
+def test_slave_propagation(client: Client, shared_mount: Path) -> None:
+    """What is mounted on the host appears inside, and nothing the other way."""
+    box = client.detached("--privileged", "-v", f"{shared_mount}:/m:rslave", BUSYBOX, "sleep", "1000")
+    for name in ("outer", "inner"):
+        (shared_mount / name).mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "proa-test", shared_mount / "outer"], check=True)
+    (shared_mount / "outer/file").touch()
+    assert client.ok("exec", box, "ls", "/m/outer") == "file\n"
+    client.ok("exec", box, "mount", "-t", "tmpfs", "none", "/m/inner")
+    assert not os.path.ismount(shared_mount / "inner")
+
+
+def test_propagation_needs_a_mount_that_propagates(client: Client, shared_mount: Path) -> None:
+    subprocess.run(["mount", "--make-private", shared_mount], check=True)
+    for mode, words in (("shared", "a shared mount"), ("rslave", "a shared or slave mount")):
+        match = f"path {shared_mount} is mounted on {shared_mount} but it is not {words}"
+        client.fails("run", "--rm", "-v", f"{shared_mount}:/m:{mode}", BUSYBOX, "true", code=125, match=match)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
@@ -128,6 +129,8 @@ class Request:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
+        if b"\\u0000" in data and _NUL.search(data):
+            raise InvalidArgument("invalid JSON: a string contains a NUL character (\\u0000)")
         document = msgspec.json.decode(data)
     except msgspec.DecodeError as error:
         if "trailing characters" in str(error):
@@ -138,6 +141,9 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidArgument("invalid JSON: the body is not an object")
     return document
+
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # not an escaped backslash before "u0000"
 
 
 def convert(document: dict[str, Any], kind: type[T]) -> T:

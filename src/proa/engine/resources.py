@@ -183,6 +183,12 @@ def may_raise_limits() -> bool:
     return bool(capabilities.get()[0] & capabilities.mask(["CAP_SYS_RESOURCE"]))
 
 
+_NO_OOM_KILLER = (
+    "OOM killer is disabled for the container, but no memory limit is set, "
+    "this can result in the system running out of resources."
+)
+
+
 def warnings(options: ContainerOptions) -> list[str]:
     """Return what the user asked for and will not get on this host."""
     lowered = []
@@ -192,4 +198,6 @@ def warnings(options: ContainerOptions) -> list[str]:
                 f"ulimit {item.name}={item.soft}:{item.hard} is above what this engine may set; "
                 f"lowered to {limit['soft']}:{limit['hard']}."
             )
+    if options.resources.oom_kill_disable and not options.resources.memory:
+        lowered.append(_NO_OOM_KILLER)
     return lowered

@@ -60,7 +60,6 @@ def build(record: Container, security: Security, place: Place) -> dict[str, Any]
             "sysctl": options.sysctls,
             "maskedPaths": security.masked_paths,
             "readonlyPaths": security.readonly_paths,
-            "rootfsPropagation": _root_propagation(record.mounts),
         },
         "proa": {
             "overlay": place.overlay,
@@ -115,7 +114,7 @@ def build_exec(record: Container, execution: Exec, security: Security) -> dict[s
         "process": process,
         "proa": {
             "user": execution.user or options.user,
-            "groups": [] if execution.user else options.group_add,
+            "groups": options.group_add,
             "seccomp": security.filter_path,
         },
     }
@@ -178,15 +177,6 @@ def _private_cgroup(options: ContainerOptions, place: Place) -> bool:
     if options.cgroupns_mode:
         return options.cgroupns_mode == "private"
     return place.cgroup_version == "v2" and not options.privileged
-
-
-def _root_propagation(mounts: list[MountPoint]) -> str:
-    wanted = {mount.propagation for mount in mounts}
-    if wanted & {"shared", "rshared"}:
-        return "shared"
-    if wanted & {"slave", "rslave"}:
-        return "rslave"
-    return ""
 
 
 def _mounts(record: Container, security: Security, place: Place) -> list[dict[str, Any]]:
@@ -271,5 +261,8 @@ def log_path(directory: Path, identifier: str) -> Path:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise InvalidArgument(f"invalid value {text!r} for log option max-file: a number from 1 is wanted")
+        raise InvalidArgument(
+            "failed to create task for container: failed to initialize logging driver: "
+            + ("max-file cannot be less than 1" if text.isdecimal() else f"invalid value {text!r} for max-file")
+        )
     return int(text)

@@ -17,7 +17,7 @@ import struct
 from proa import cgroups
 from proa.cgroups import prepared as prepared_cgroups
 from proa.linux import namespaces, process
-from proa.runtime import console, defaults, program, rootfs
+from proa.runtime import console, defaults, program, rootfs, sysctls
 from proa.runtime.failure import SetupError, step
 from proa.runtime.prepared import Prepared
 
@@ -121,6 +121,7 @@ def _become(spec: dict[str, Any], prepared: Prepared, parent: int, channel: Chan
     filter_program = program.read_filter(spec)
     _set_oom_score(spec["process"].get("oomScoreAdj"))
     _enter_namespaces(spec, prepared, parent)
+    sysctls.check(spec["linux"].get("sysctl", {}), parent)
     root_fd = rootfs.build(spec, prepared, spec["linux"]["cgroupsPath"])
     slave = -1
     if spec["process"].get("terminal"):

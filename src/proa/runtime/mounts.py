@@ -40,6 +40,11 @@ _ATTRIBUTES = {
     "symfollow": (0, mount.MOUNT_ATTR_NOSYMFOLLOW),
     "defaults": (0, 0),
 }
+# What LXCFS and the like replace (runc allows the same).
+_MOUNTABLE_IN_PROC = frozenset((
+    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime",
+    "/proc/loadavg", "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+))  # fmt: skip
 _PROPAGATION = {
     "private": mount.MS_PRIVATE,
     "slave": mount.MS_SLAVE,
@@ -90,12 +95,15 @@ def attach(root_fd: int, entry: dict[str, Any], cgroup_directories: dict[str, st
         hierarchies = cgroup_directories if entry.get("type") == "cgroup" and prepared < 0 else {}
         if hierarchies:
             tree, directory = _cgroup_base(options), True
+        elif prepared >= 0:
+            tree, directory = prepared, inroot.is_directory(prepared)
         else:
-            tree, directory = (prepared, True) if prepared >= 0 else detached(entry, options)
+            tree, directory = detached(entry, options)
         try:
             target = inroot.open_target(root_fd, destination, directory=directory)
             try:
                 _refuse_mismatch(entry, target, directory)
+                _refuse_in_proc(root_fd, entry, target, tree)
                 mount.move_mount(tree, target)
             finally:
                 os.close(target)
@@ -117,6 +125,26 @@ def _refuse_mismatch(entry: dict[str, Any], target: int, directory: bool) -> Non
             "path exists and is the expected type",
             errno.ENOTDIR,
         )
+
+
+def _refuse_in_proc(root_fd: int, entry: dict[str, Any], target: int, tree: int) -> None:
+    """Nothing but procfs on /proc, and nothing in it: the runtime writes there, e.g. the process's label.
+
+    Resolved names count, so that no link of the image leads there (CVE-2019-16884, CVE-2019-19921).
+    """
+    root, place = (os.readlink(f"/proc/self/fd/{fd}") for fd in (root_fd, target))
+    inside = place.removeprefix(root)
+    if inside == "/proc" and entry.get("type") != "proc" and os.fstat(tree).st_dev != os.stat("/proc").st_dev:
+        reason = "it is not of type proc"
+    elif inside.startswith("/proc/") and inside not in _MOUNTABLE_IN_PROC:
+        reason = "it is inside /proc"
+    else:
+        return
+    source = entry.get("source") or entry.get("type")
+    raise SetupError(
+        f'error mounting "{source}" to rootfs at "{entry["destination"]}": '
+        f'"{inside}" cannot be mounted because {reason}'
+    )
 
 
 def detached(entry: dict[str, Any], options: Options) -> tuple[int, bool]:

@@ -5,11 +5,12 @@ Everything happens in the container's own mount namespace: the host's mount tabl
 
 from __future__ import annotations
 
+import errno
 import os
 
 from proa import cgroups
 from proa.linux import mount
-from proa.runtime import covers, devices, inroot, mounts
+from proa.runtime import covers, devices, inroot, mounts, sysctls
 from proa.runtime.failure import SetupError, step
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
@@ -38,20 +39,40 @@ def build(spec: dict[str, Any], prepared: Prepared, cgroup: str) -> int:
     """
     linux = spec.get("linux", {})
     propagation = linux.get("rootfsPropagation", "")
+    shared = _clone_shared(spec)
     with step("change the propagation of mounts"):
         mount.mount(None, "/", None, mount.MS_REC | _PROPAGATION[propagation])
     root_fd = _mount_root(spec)
     for entry in spec.get("mounts", ()):
-        tree = prepared.take(entry, linux)
+        tree = shared.pop(entry["destination"], -1)
+        tree = prepared.take(entry, linux) if tree < 0 else tree
         hierarchies = cgroups.directories(cgroup) if entry.get("type") == "cgroup" and tree < 0 else {}
         mounts.attach(root_fd, entry, hierarchies, tree)
         if _is_own_dev(entry) and tree < 0:
             _fill_dev(root_fd)
     if any(_is_own_dev(entry) for entry in spec.get("mounts", ())):
         devices.make(root_fd, linux.get("devices", ()))
-    with step("create the working directory"):
-        os.close(inroot.make_directories(root_fd, spec["process"].get("cwd", "/")))
+    _make_working_directory(root_fd, spec["process"].get("cwd", "/"))
     return root_fd
+
+
+def _make_working_directory(root_fd: int, path: str) -> None:
+    with step("create the working directory"):
+        try:
+            os.close(inroot.make_directories(root_fd, path))
+        except NotADirectoryError as error:
+            raise SetupError(f"Cannot mkdir: {path} is not a directory", errno.ENOTDIR) from error
+
+
+def _clone_shared(spec: dict[str, Any]) -> dict[str, int]:
+    """Clone, by destination, what is to stay in the host's peer group: before propagation to it is cut."""
+    trees = {}
+    for entry in spec.get("mounts", ()):
+        options = entry.get("options") or []
+        if "shared" in options or "rshared" in options:
+            with step(f'clone "{entry["source"]}"'):
+                trees[entry["destination"]] = mounts.detached(entry, mounts.Options(options))[0]
+    return trees
 
 
 def _is_own_dev(entry: dict[str, Any]) -> bool:
@@ -106,9 +127,12 @@ def _escaped(path: str) -> str:
 def enter(root_fd: int) -> None:
     """Make the root the only thing this mount namespace has (pivot_root(2), "pivot_root(".", ".")")."""
     with step("enter the root"):
+        old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.fchdir(root_fd)
         mount.pivot_root(".", ".")
         # The old root now lies over the new one. Slave: letting go of it unmounts nothing on the host.
+        os.fchdir(old)
+        os.close(old)
         mount.mount(None, ".", None, mount.MS_SLAVE | mount.MS_REC)
         mount.umount2(".", mount.MNT_DETACH)
         os.chdir("/")
@@ -117,8 +141,7 @@ def enter(root_fd: int) -> None:
 def finish(spec: dict[str, Any], prepared: Prepared) -> None:
     """From inside: kernel parameters, read-only and masked paths, the read-only root."""
     linux = spec.get("linux", {})
-    for key, value in linux.get("sysctl", {}).items():
-        _set_sysctl(key, value)
+    sysctls.apply(linux.get("sysctl", {}))
     root_fd = os.open("/", os.O_PATH | os.O_CLOEXEC)
     for path in linux.get("readonlyPaths", ()):
         if not prepared.covers(path):
@@ -135,14 +158,3 @@ def finish(spec: dict[str, Any], prepared: Prepared) -> None:
         with step("make the root read-only"):
             mount.mount_setattr(root_fd, set=mount.MOUNT_ATTR_RDONLY)
     os.close(root_fd)
-
-
-def _set_sysctl(key: str, value: str) -> None:
-    path = "/proc/sys/" + (key if "/" in key else key.replace(".", "/"))
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        os.write(fd, value.encode())
-        os.close(fd)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0).lower()
-        raise SetupError(f"open sysctl {key} file: {path}: {reason}", error.errno or 0) from error

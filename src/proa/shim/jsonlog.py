@@ -20,7 +20,7 @@ _CLEAN = bytes(set(range(0x20, 0x7F)) - {0x22, 0x5C}) + b"\n"
 
 
 class JsonLog:
-    """Appends records to `path`; rotates to path.1 … when `max_size` bytes (0: never) are exceeded."""
+    """Appends records to `path`; rotates to path.1 … when `max_size` bytes (0: never) are reached."""
 
     def __init__(self, path: str, max_size: int = 0, max_files: int = 1) -> None:
         self.path = path
@@ -99,15 +99,25 @@ class JsonLog:
         return f"{self._second_text}.{nanoseconds:09d}Z"
 
     def _append(self, records: bytes) -> None:
+        """Write whole records, none to a file that is full already: one passes the limit by a record at most."""
+        while self._max_size:
+            if self.size >= self._max_size:
+                self._rotate()
+            end = records.find(b"\n", self._max_size - self.size - 1) + 1
+            if end in (0, len(records)):
+                break
+            self._put(records[:end])
+            records = records[end:]
+        self._put(records)
+
+    def _put(self, records: bytes) -> None:
         view = memoryview(records)
         try:
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError:
             self.lost += len(view)  # a full disk costs log records, never the container
-        self.size += len(records) - len(view)
-        if self._max_size and self.size > self._max_size:
-            self._rotate()
+        self.size += len(records)  # what was lost counts, too: a full disk must not be tried again and again
 
     def _rotate(self) -> None:
         os.close(self._fd)

@@ -148,7 +148,6 @@ def test_docker_understands_the_answers(cli: Cli, arguments: tuple[str, ...], sh
     [
         (("run", "-p", "80:80", "busybox"), "publishing ports (PortBindings): not supported yet"),
         (("run", "--restart", "always", "busybox"), "restart policies (RestartPolicy): not supported yet"),
-        (("run", "--network", "mine", "busybox"), "network mine not found"),
         (("network", "create", "mine"), "user-defined networks are not supported yet"),
         (("rm", "nobody"), "No such container: nobody"),
         (("rmi", "nothing"), "No such image: nothing"),

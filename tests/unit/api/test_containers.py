@@ -216,15 +216,6 @@ async def test_a_missing_image_makes_clients_pull(client: Client) -> None:
     assert (reply.status, reply.message) == (404, "No such image: nothing:1")
 
 
-async def test_a_missing_network_is_told_from_an_unsupported_one(client: Client) -> None:
-    for body in (
-        {"HostConfig": {"NetworkMode": "mine"}},
-        {"NetworkingConfig": {"EndpointsConfig": {"mine": {}}}},
-    ):
-        reply = await client.post("/containers/create", {"Image": "busybox", **body})
-        assert (reply.status, reply.message) == (404, "network mine not found")
-
-
 async def test_waiting_for_removal(client: Client, engine: FakeEngine) -> None:
     engine.containers.runs_until_stopped = True
     identifier = await client.create(HostConfig={"AutoRemove": True})

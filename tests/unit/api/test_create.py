@@ -284,7 +284,6 @@ UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
     ({"HostConfig": {"CpuPercent": 1}}, "CpuPercent"),
     ({"HostConfig": {"IOMaximumIOps": 1}}, "IOMaximumIOps"),
     ({"HostConfig": {"IOMaximumBandwidth": 1}}, "IOMaximumBandwidth"),
-    ({"HostConfig": {"NetworkMode": "mine"}}, "mine"),
     ({"HostConfig": {"NetworkMode": "bridge"}, "NetworkingConfig": {"EndpointsConfig": {"mine": {}}}}, "mine"),
     ({"NetworkingConfig": {"EndpointsConfig": {"bridge": {"DriverOpts": {"a": "b"}}}}}, "driver_opts"),
     ({"HostConfig": {"Mounts": [{"Type": "image", "Source": "x", "Target": "/a"}]}}, "image"),

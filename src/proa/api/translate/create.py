@@ -17,7 +17,6 @@ from proa.errors import InvalidArgument, Unsupported
 from proa.linux import capabilities
 
 EPHEMERAL = "org.proa.ephemeral"  # an annotation or a label
-_PREDEFINED = ("bridge", "host", "none")
 
 
 def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
@@ -194,15 +193,8 @@ def console_size(size: list[int]) -> tuple[int, int] | None:
     return size[0], size[1]
 
 
-def networks(body: CreateBody) -> list[str]:
-    """Return the networks that a body names."""
-    mode = body.host_config.network_mode
-    named = [mode, *body.networking_config.endpoints_config]
-    return [name for name in named if name not in ("", "default") and not name.startswith("container:")]
-
-
 def _network_mode(body: CreateBody) -> str:
-    """Return the engine's network mode; other networks and other endpoint settings are refused by name."""
+    """Return the engine's network mode. Whether the network exists shows at the start, as with Docker."""
     mode = body.host_config.network_mode
     endpoints = body.networking_config.endpoints_config
     if mode in ("", "default"):
@@ -210,8 +202,6 @@ def _network_mode(body: CreateBody) -> str:
         mode = named if named not in ("", "default") else "bridge"
     if body.network_disabled is True:
         mode = "none"
-    if mode not in _PREDEFINED and not mode.startswith("container:"):
-        raise Unsupported(f"user-defined networks are not supported yet: {mode}")
     if mode == "container:":
         raise InvalidArgument("invalid network mode: container: without a name or ID")
     for name, settings in endpoints.items():

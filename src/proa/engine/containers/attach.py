@@ -32,7 +32,7 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
         if run is None or run.connection is None:
             os.close(own)
             raise wording.not_running(record.id)
-        await run.attach(pending)
+        await pending.attach(run.connection)
     else:
         containers.runs.setdefault(record.id, Run()).hold(pending)
     os.close(fd)

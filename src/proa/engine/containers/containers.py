@@ -200,13 +200,13 @@ class Containers:
 
     def cgroup_path(self, record: Container) -> str:
         parent = record.options.cgroup_parent or self.settings.cgroup_parent
-        return f"/{parent.strip('/')}/{record.id}"
+        return f"{os.path.normpath('/' + parent.lstrip('/')).rstrip('/')}/{record.id}"
 
     def host_name(self, options: ContainerOptions, identifier: str) -> str:
         """Return the name of a container that was given none: the host's if it shares it, else its short id."""
         kind, _, other = options.network_mode.partition(":")
-        if kind == "container":
-            return self.get(other).options.hostname
+        if kind == "container" and (donor := self.store.find(other)):
+            return donor.options.hostname
         if "host" in (options.network_mode, options.uts_mode):
             return self.host.read_text().strip()
         return identifier[:12]

@@ -18,9 +18,11 @@ from proa.engine.requests import Created
 from proa.engine.security import Security
 from proa.engine.settings import DEFAULT_RUNTIME
 from proa.errors import InvalidArgument, Unsupported
+from proa.oci import platform
 
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
+    from proa.engine.images.image import Image
 
 RUNTIMES = ("", DEFAULT_RUNTIME)  # other OCI runtimes can not be plugged in yet
 LOG_DRIVERS = ("", "json-file", "none")
@@ -34,7 +36,7 @@ async def create(
     """Make a container; raises `NotFound` for an unknown image, `Conflict` for a taken name."""
     image = containers.images.get(options.image, options.platform)
     options = config.merged(options, image)
-    warnings = _check(containers, options)
+    warnings = _platform_warnings(options, image) + _check(containers, options)
     identifier = ids.new_id()
     options = _completed(containers, options, identifier)
     name = _choose_name(containers, name)
@@ -66,7 +68,7 @@ def _check(containers: Containers, options: ContainerOptions) -> list[str]:
     """Refuse what makes no sense or is not supported; return warnings."""
     resources.validate(options)
     _check_logging(options)
-    _check_modes(containers, options)
+    _check_modes(options)
     if options.working_dir and not options.working_dir.startswith("/"):
         raise InvalidArgument(
             f"the working directory '{options.working_dir}' is invalid, it needs to be an absolute path"
@@ -80,6 +82,17 @@ def _check(containers: Containers, options: ContainerOptions) -> list[str]:
     return [*resources.warnings(options), *cgroups.unsupported(limits), *security.warnings]
 
 
+def _platform_warnings(options: ContainerOptions, image: Image) -> list[str]:
+    """An image of another platform may run, through binfmt_misc: so this is no error."""
+    here = platform.default()
+    if options.platform or here.matches(image.config.platform):
+        return []
+    return [
+        f"The requested image's platform ({image.config.platform}) does not match the detected host platform "
+        f"({here}) and no specific platform was requested"
+    ]
+
+
 def _check_logging(options: ContainerOptions) -> None:
     if options.log_driver not in LOG_DRIVERS:
         raise Unsupported(f'log driver "{options.log_driver}" is not supported; use json-file or none')
@@ -89,11 +102,7 @@ def _check_logging(options: ContainerOptions) -> None:
     resources.parse_size(options.log_options.get("max-size", "0"))
 
 
-def _check_modes(containers: Containers, options: ContainerOptions) -> None:
-    for field in _SHARED:
-        kind, separator, other = getattr(options, field).partition(":")
-        if separator and kind == "container":
-            containers.get(other)
+def _check_modes(options: ContainerOptions) -> None:
     if options.network_mode == "host" and options.mac_address:
         raise InvalidArgument("conflicting options: mac-address and the network mode")
     if options.uts_mode == "host" and options.hostname:
@@ -107,8 +116,8 @@ def _completed(containers: Containers, options: ContainerOptions, identifier: st
     changes: dict[str, Any] = {}
     for field in _SHARED:
         kind, separator, other = getattr(options, field).partition(":")
-        if separator and kind == "container":
-            changes[field] = f"container:{containers.get(other).id}"
+        if separator and kind == "container" and (found := containers.store.find(other)):
+            changes[field] = f"container:{found.id}"  # one that does not exist shows at the start
     if not options.hostname:
         changes["hostname"] = containers.host_name(options, identifier)
     if not options.shm_size:

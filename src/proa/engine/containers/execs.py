@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from proa.engine.records import Container, Exec, Status
 from proa.engine.requests import AttachRequest, ExecOptions
 from proa.engine.security import Security
 from proa.errors import Conflict, Internal, InvalidArgument
+from proa.runtime import users
+from proa.runtime.failure import SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
 _KEPT = 1000  # ended execs of a running container that inspect still knows
+_REMEMBERED = 30.0  # seconds; execs of a removed container
 
 
 class Execs:
@@ -38,6 +42,8 @@ class Execs:
         self._running(record)
         if not options.command or not options.command[0]:
             raise InvalidArgument("No exec command specified")
+        if options.user and record.state.pid:
+            await asyncio.to_thread(_check_user, options.user, record.state.pid)
         fields = {name: getattr(options, name) for name in options.__struct_fields__}
         execution = Exec(id=ids.new_id(), container_id=record.id, **fields)
         self._forget_old(record.id)
@@ -169,6 +175,10 @@ class Execs:
                 self.exited(execution.id, 137)
 
     def forget_container(self, container_id: str) -> None:
+        """Forget a removed container's execs, but not at once: clients ask for the exit code at the end."""
+        asyncio.get_running_loop().call_later(_REMEMBERED, self._forget, container_id)
+
+    def _forget(self, container_id: str) -> None:
         for identifier in [key for key, item in self._execs.items() if item.container_id == container_id]:
             del self._execs[identifier]
 
@@ -191,3 +201,17 @@ class Execs:
     def _emit(self, action: str, record: Container, execution: Exec) -> None:
         command = " ".join(execution.command)
         self._containers.emit(f"{action}: {command}", record, execID=execution.id)
+
+
+def _check_user(user: str, pid: int) -> None:
+    """Raise `InvalidArgument` for a user that the container of the process `pid` does not have."""
+    try:
+        root_fd = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return  # it ends at this moment, which the start says
+    try:
+        users.resolve(user, [], root_fd)
+    except SetupError as error:
+        raise InvalidArgument(error.message) from error
+    finally:
+        os.close(root_fd)

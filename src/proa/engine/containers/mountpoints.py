@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proa import wording
 from proa.engine.options import Mount
 from proa.engine.records import Container, MountPoint
 from proa.errors import InvalidArgument
@@ -54,7 +55,10 @@ def _inherited(containers: Containers, spec: str) -> list[MountPoint]:
     if mode not in ("", "ro", "rw", "z", "Z"):
         raise InvalidArgument(f"invalid mode: {mode}")
     result = []
-    for point in containers.get(name).mounts:
+    donor = containers.store.find(name)
+    if donor is None:  # no 404: of create, that means the image to every client
+        raise InvalidArgument(wording.no_such_container(name).message)
+    for point in donor.mounts:
         if point.type != "tmpfs":
             copy = MountPoint(**{field: getattr(point, field) for field in point.__struct_fields__})
             copy.read_write = point.read_write and mode != "ro"

@@ -10,7 +10,7 @@ from proa import wording
 from proa.engine.containers.run import Run
 from proa.engine.records import Container, EndpointRecord
 from proa.engine.spec import Place
-from proa.errors import InvalidArgument, Unsupported
+from proa.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
@@ -25,6 +25,7 @@ async def resolve(containers: Containers, record: Container, run: Run, place: Pl
         place.ipc, place.shm = None, "/dev/shm"
     elif kind == "container":
         pid = _pid_of(containers, other)
+        _check_shareable(containers.get(other))
         place.ipc, place.shm = f"/proc/{pid}/ns/ipc", f"/proc/{pid}/root/dev/shm"
     elif kind not in ("", "private", "shareable", "none"):
         raise InvalidArgument(f"IPC mode {options.ipc_mode} is invalid")
@@ -50,13 +51,16 @@ async def _network(containers: Containers, record: Container, run: Run, place: P
             run.isolated = isolated
             place.network = f"/proc/{os.getpid()}/fd/{isolated}"
     elif kind == "container":
-        place.network = f"/proc/{_pid_of(containers, other)}/ns/net"
+        try:
+            place.network = f"/proc/{_pid_of(containers, other)}/ns/net"
+        except NotFound as error:
+            raise NotFound(f"joining network namespace of container: {error.message}") from error
     elif kind in ("bridge", "default", ""):
         await _take_endpoint(containers, record, run)
         assert run.endpoint is not None
         place.network = f"/proc/{os.getpid()}/fd/{run.endpoint.netns_fd}"
     else:
-        raise Unsupported(f"network {mode} is not supported yet; use bridge, host, none or container:NAME")
+        raise NotFound(f"failed to set up container networking: network {mode} not found")
 
 
 async def _take_endpoint(containers: Containers, record: Container, run: Run) -> None:
@@ -77,6 +81,14 @@ async def _take_endpoint(containers: Containers, record: Container, run: Run) ->
         interface=endpoint.interface,
     )
     containers.emit_network("connect", record)
+
+
+def _check_shareable(donor: Container) -> None:
+    if donor.options.ipc_mode in ("", "private", "none"):
+        raise InvalidArgument(
+            f"failed to join IPC namespace: container {donor.id}: non-shareable IPC "
+            "(hint: use IpcMode:shareable for the donor container)"
+        )
 
 
 def _pid_of(containers: Containers, name: str) -> int:

@@ -23,6 +23,15 @@ class Pending(msgspec.Struct):
     request: AttachRequest
     tty: bool
 
+    def attach(self, connection: ShimConnection) -> asyncio.Future[Any]:
+        """Hand the client to the shim; this process's descriptor is closed."""
+        try:
+            return connection.post(
+                "attach", descriptors=(self.fd,), client=client_message(self.request, tty=self.tty)
+            )
+        finally:
+            os.close(self.fd)
+
 
 class Run:
     """One run of a container, from the preparation of its start to its end."""
@@ -43,16 +52,6 @@ class Run:
         """Return the clients that wait, once."""
         pending, self._pending = self._pending, []
         return pending
-
-    def attach(self, pending: Pending) -> asyncio.Future[Any]:
-        """Hand a client to the shim; this process's descriptor is closed."""
-        assert self.connection is not None
-        try:
-            return self.connection.post(
-                "attach", descriptors=(pending.fd,), client=client_message(pending.request, tty=pending.tty)
-            )
-        finally:
-            os.close(pending.fd)
 
     def release_network_descriptor(self) -> None:
         """The container's processes keep the namespace from now on."""

@@ -60,6 +60,7 @@ class ShimConnection:
             protocol.send(self._socket, {"op": operation, "id": self._serial, **arguments}, descriptors)
         except OSError as error:
             self._pending.pop(self._serial)
+            self.drain()  # why it is gone may be the answer to an earlier request
             future.set_exception(ShimGone(f"the container's shim does not answer: {error.strerror}"))
         return future
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proa import times
-from proa.engine import spec
+from proa.engine import propagation, spec
 from proa.engine.containers import ending, files, namespaces
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear, make, write_json
@@ -33,6 +33,8 @@ _EXIT_CODES = (
     ("no such file or directory", 127),
 )
 _UNKNOWN_FAILURE = 128
+# What dockerd finds before it asks its runtime stands without the runtime's frame.
+_USERS_MISTAKES = ("unable to find user", "unable to find group", "uids and gids", "Cannot mkdir")
 _PATIENCE = 120.0  # seconds; a start copies nothing and waits for nothing that takes longer
 
 
@@ -68,27 +70,29 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     runtime_directory = os.fspath(settings.runtime_directory(record.id))
     make(runtime_directory)
     steps = []
-    if run.connection is None:
-        run.connection = _connect(containers, record)
-        steps.append(run.connection.post("open", directory=runtime_directory))
+    connection = run.connection
+    if connection is None:
+        run.connection = connection = _connect(containers, record)
+        steps.append(connection.post("open", directory=runtime_directory))
     directory = settings.container_directory(record.id)
     if record.options.ephemeral:
-        run.memory = await run.connection.request("memory", size=0)
+        run.memory = await connection.request("memory", size=0)
         directory = Path(run.memory)
     place = spec.Place(
         directory=directory,
         cgroup=containers.cgroup_path(record),
         cgroup_version=containers.cgroup_version,
     )
+    propagation.check(record.mounts)
     await namespaces.resolve(containers, record, run, place)
     place.overlay = containers.overlay(record, directory)
-    steps.append(run.connection.post("create", **spec.outline(record, place)))
+    steps.append(connection.post("create", **spec.outline(record, place)))
     files.write(containers, record, run, place)
     specification = spec.build(record, Security.of(record.options, containers.filters), place)
     config = f"{runtime_directory}/{protocol.SPEC_NAME}"
     write_json(config, specification)
-    steps += [run.attach(pending) for pending in run.take_pending()]
-    steps.append(run.connection.post("start", spec=config))
+    steps += [pending.attach(connection) for pending in run.take_pending()]
+    steps.append(connection.post("start", spec=config))
     async with asyncio.timeout(_PATIENCE):
         *_, result = await asyncio.gather(*steps)
     started: dict[str, Any] = result
@@ -121,6 +125,8 @@ async def _failed(containers: Containers, record: Container, run: Run, error: Ba
 
 def _explained(error: BaseException) -> ProaError:
     """A shim's reason in Docker's frame; whether the user or the machine is to blame decides the class."""
+    if isinstance(error, ShimError) and error.message.startswith(_USERS_MISTAKES):
+        return InvalidArgument(error.message)
     if isinstance(error, ShimError):
         message = (
             "failed to create task for container: failed to create shim task: OCI runtime create failed: "

@@ -9,7 +9,7 @@ import msgspec
 from proa import wording
 from proa.engine.database import Database
 from proa.engine.records import Container
-from proa.errors import InvalidArgument
+from proa.errors import InvalidArgument, NotFound
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Container).decode
@@ -68,6 +68,13 @@ class ContainerStore:
 
     def name_taken(self, name: str) -> bool:
         return name in self._names
+
+    def find(self, name: str) -> Container | None:
+        """As `get`, with None for a container that does not exist."""
+        try:
+            return self.get(name)
+        except NotFound:
+            return None
 
     def get(self, name: str) -> Container:
         """Find by full id, name (with or without slash), or unique prefix of the id."""

@@ -13,8 +13,6 @@ async def create(request: Request) -> Response:
     if not document:
         raise InvalidArgument("config cannot be empty in order to create a container")
     body = convert(document, CreateBody)
-    for name in translate.networks(body):
-        request.engine.networks.get(name)  # one that does not exist is another mistake than one not supported
     options = translate.options(body, request.query.text("platform"))
     created = await request.engine.containers.create(options, request.query.text("name"), document)
     return json_response({"Id": created.id, "Warnings": created.warnings}, 201)
