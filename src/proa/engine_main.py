@@ -103,6 +103,10 @@ def _options(arguments: list[str]) -> dict[str, Any]:
     return configured | given
 
 
+# The types of what does not go through `Settings`.
+_CONFIGURED = {"debug": bool, "hosts": list, "log-level": str, "pidfile": str, "group": str}
+
+
 def _read_config(path: Path, *, required: bool) -> dict[str, Any]:
     known = {key for key, _ in _OPTIONS.values()} | {"hosts", "debug"}
     try:
@@ -118,6 +122,11 @@ def _read_config(path: Path, *, required: bool) -> dict[str, Any]:
             f"unable to configure the daemon with file {path}: the following directives don't match any "
             f"configuration option: {', '.join(unknown)}"
         )
+    for key, kind in _CONFIGURED.items():
+        if key in document and not isinstance(document[key], kind):
+            raise InvalidArgument(
+                f"unable to configure the daemon with file {path}: {key} is no {kind.__name__}: {document[key]!r}"
+            )
     return document
 
 
@@ -150,6 +159,9 @@ async def _serve(options: dict[str, Any]) -> None:
             gc.freeze()
             _notify("READY=1")
             _log.info("API listens on %s", ", ".join(hosts))
+            for host in hosts:
+                if host.startswith("tcp://"):
+                    _log.warning("%s is open without encryption: whoever reaches it is root on this host", host)
             await _until(stop, engine, server, options.get("idle-exit", 0))
             _notify("STOPPING=1")
             await server.close()

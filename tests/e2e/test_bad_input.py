@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -207,6 +208,38 @@ def test_full_disk_during_a_pull(registry: Registry, big_image: object, tmp_path
             assert client.ok("run", "--rm", BUSYBOX, "echo", "goes on") == "goes on\n"
         eventually(lambda: shutil.disk_usage(disk).used < 90_000_000)  # the failed pulls' remains go
     finally:
+        engine.stop()
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.timeout(180)
+def test_full_disk_at_the_end_of_a_run(registry: Registry, tmp_path: Path) -> None:
+    """The exit is told and known, the container can be removed, and a later engine knows, too."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "small", disk], check=True)
+    engine = Engine(registry.url, directory=tmp_path)
+    engine.data_root = disk / "data"
+    try:
+        engine.start()
+        client = engine.docker
+        client.ok("pull", "-q", BUSYBOX)
+        boxes = [client.ok("create", BUSYBOX, "sh", "-c", "sleep 1; exit 5").strip() for _ in range(3)]
+        client.ok("start", *boxes)
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+        assert client.ok("wait", *boxes, timeout=30).split() == ["5", "5", "5"]
+        client.ok("rm", boxes[0])
+        assert boxes[0] not in client.ok("ps", "-aq", "--no-trunc")
+        (disk / "filler").unlink()
+        eventually(lambda: "can not be written now" in engine.said())
+        engine.end()
+        engine.start()
+        known = client.ok("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Status}}").splitlines()
+        assert sorted(line.split(" ")[0] for line in known if "Exited (5)" in line) == sorted(boxes[1:])
+    finally:
+        engine.api.remove_everything()
         engine.stop()
         subprocess.run(["umount", disk], check=True)
 

@@ -83,6 +83,36 @@ def test_an_end_that_nobody_saw(engine: Engine) -> None:
     assert (again.code, again.out) == (23, "begun\nended\n")
 
 
+def test_a_run_whose_start_nobody_recorded(engine: Engine) -> None:
+    """proad is killed between its request to start and the answer: the run counts, it is not run again."""
+    docker = engine.docker
+    name = _ended_while_proad_stood_still(engine)
+    engine.kill()
+    engine.start()
+    assert docker.inspect(name, "{{.State.Status}} {{.State.ExitCode}}") == "exited 23"
+    assert docker.ok("logs", name) == "ran\n"
+    assert not docker.inspect(name, "{{.State.StartedAt}}").startswith("0001")
+
+
+def _ended_while_proad_stood_still(engine: Engine) -> str:
+    """Stop proad as soon as the specification is written; it may be too early, so several times."""
+    assert engine.process
+    for _ in range(30):
+        name = engine.docker.ok("create", BUSYBOX, "sh", "-c", "echo ran; exit 23").strip()
+        directory = engine.exec_root / "containers" / name
+        with engine.docker.start("start", name) as starting:
+            deadline = time.monotonic() + 10
+            while not (directory / "config.json").exists() and time.monotonic() < deadline:
+                pass
+            engine.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.3)
+            if (directory / "exit.json").exists():
+                return name
+            engine.process.send_signal(signal.SIGCONT)
+            starting.wait(10)
+    raise AssertionError("proad never stood still at the right moment")
+
+
 def test_automatic_removal_is_made_up_for(engine: Engine) -> None:
     docker = engine.docker
     name = docker.detached("--rm", "-v", "/data", BUSYBOX, "sleep", "0.5")

@@ -263,11 +263,13 @@ class Session:
                 self._source_ended(fd)
         self._close_stdin()
 
-    def close_log(self) -> None:
-        """Complete the log: everything is read."""
-        if self._log:
-            self._log.close()
-            self._log = None
+    def close_log(self) -> int:
+        """Complete the log: everything is read. Return the bytes that could not be written."""
+        if self._log is None:
+            return 0
+        log, self._log = self._log, None
+        log.close()
+        return log.lost
 
     def release_clients(self) -> None:
         """Let attached clients go once they have everything."""

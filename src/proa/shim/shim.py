@@ -277,11 +277,12 @@ class Shim:
         cgroup = self.container.cgroup
         if cgroup.processes():
             cgroup.kill(signal.SIGKILL)  # a shared pid namespace does not end with process 1
-        session.close_log()
         self.exit = {
             "exit_code": code,
             "oom_killed": cgroup.oom_count() > 0,
+            "started_at": self.started_at,
             "finished_at": time.time_ns(),
+            "log_lost": session.close_log(),
         }
         try:
             self.container.close()

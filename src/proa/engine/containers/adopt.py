@@ -53,7 +53,9 @@ async def _adopt_directory(containers: Containers, directory: Path) -> None:
     try:
         socket = protocol.connect(str(directory))
     except OSError:
-        if identifier not in containers.store or not containers.get(identifier).running:
+        if identifier in containers.store:
+            _recover(containers, containers.get(identifier), directory)
+        else:
             clear(directory)
         return
     run = Run()
@@ -77,11 +79,19 @@ async def _adopt_directory(containers: Containers, directory: Path) -> None:
         clear(directory)
 
 
+def _recover(containers: Containers, record: Container, directory: Path) -> None:
+    """The shim is gone: what it left tells of a run that nobody recorded."""
+    if (directory / protocol.EXIT_NAME).exists():
+        ending.catch_up(containers, record, ending.recorded_exit(containers, record.id))
+    if not record.running:
+        clear(directory)
+
+
 async def _take_over(containers: Containers, record: Container, run: Run, state: dict[str, Any]) -> None:
     """Make the record say what the shim says."""
     run.memory = state["memory"]
     if state["exit"] is not None:
-        ending.ended(containers, record, state["exit"])
+        ending.catch_up(containers, record, state["exit"])
         return
     if not state["pid"]:
         return  # killed before the start; an ephemeral container's layer may be there already

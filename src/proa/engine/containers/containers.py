@@ -267,5 +267,6 @@ class Containers:
         """Leave all containers to their shims."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.store.settle()
         for run in self.runs.values():
             run.close()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RUNTIMES = ("", DEFAULT_RUNTIME)  # other OCI runtimes can not be plugged in yet
 LOG_DRIVERS = ("", "json-file", "none")
 LOG_OPTIONS = ("max-size", "max-file")
+_LONGEST_NAME = 64  # bytes; sethostname(2)
 _SHARED = ("network_mode", "ipc_mode", "pid_mode")
 
 
@@ -105,6 +106,9 @@ def _check_logging(options: ContainerOptions) -> None:
 def _check_modes(options: ContainerOptions) -> None:
     if options.network_mode == "host" and options.mac_address:
         raise InvalidArgument("conflicting options: mac-address and the network mode")
+    for name in (options.hostname, options.domainname):
+        if len(name.encode()) > _LONGEST_NAME:
+            raise InvalidArgument(f"invalid hostname or domainname: longer than {_LONGEST_NAME} bytes: {name:.80}")
     if options.uts_mode == "host" and options.hostname:
         raise InvalidArgument("conflicting options: hostname and the UTS mode")
     if options.network_mode.startswith("container:") and options.hostname:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from proa import times
@@ -13,6 +14,7 @@ from proa.shim import protocol
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
+_log = logging.getLogger(__name__)
 SHIM_LOST = 255  # as Docker records a container whose end nobody saw
 
 
@@ -56,6 +58,14 @@ def recorded_exit(containers: Containers, identifier: str) -> dict[str, Any]:
     return result
 
 
+def catch_up(containers: Containers, record: Container, result: dict[str, Any]) -> None:
+    """Record a whole run that the engine was killed in: its start may not be recorded either."""
+    if not record.running and result.get("started_at", 0) > record.state.finished_at:
+        record.state.status = Status.RUNNING
+        record.state.started_at = result["started_at"]
+    ended(containers, record, result)
+
+
 def ended(containers: Containers, record: Container, result: dict[str, Any]) -> None:
     """Record the end of a run and everything that follows from it."""
     if not record.running:
@@ -67,15 +77,17 @@ def ended(containers: Containers, record: Container, result: dict[str, Any]) -> 
     state.finished_at = result["finished_at"]
     run = containers.runs.get(record.id)
     containers.release_endpoint(record, run)
-    if not record.options.auto_remove:
-        containers.store.save(record)
+    saved = record.options.auto_remove or containers.store.save(record)
+    if lost := result.get("log_lost"):
+        _log.warning("container %s: %d bytes of its log could not be written", record.id, lost)
     if state.oom_killed:
         containers.emit("oom", record)
     containers.emit("die", record, exitCode=str(state.exit_code))
     if run and not run.memory:
         containers.runs.pop(record.id)
         run.close()
-        clear(containers.settings.runtime_directory(record.id))
+        if saved:  # else the exit file is the only place that tells a later engine
+            clear(containers.settings.runtime_directory(record.id))
     containers.execs.container_ended(record.id)
     containers.waiters.exited(record)
     if record.options.auto_remove:

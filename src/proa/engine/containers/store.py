@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Iterator
 
 import msgspec
@@ -9,20 +11,30 @@ import msgspec
 from proa import wording
 from proa.engine.database import Database
 from proa.engine.records import Container
-from proa.errors import InvalidArgument, NotFound
+from proa.errors import Internal, InvalidArgument, NotFound
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Container).decode
 
 
+_log = logging.getLogger(__name__)
+_RETRY = 5.0  # seconds until a write that a full disk refused is tried again
+
+
 class ContainerStore:
-    """Every change is written through; a reader sees the record that the database has."""
+    """Every change is written through; a reader sees the record that the database has.
+
+    What has happened anyway (an exit, a removal) counts even where the disk is full: the write is owed, and
+    tried again until it succeeds. Only `insert` and `rename`, which somebody asks for, raise.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         rows = database.rows("SELECT record FROM containers")
         self._records = {record.id: record for (data,) in rows for record in [_decode(data)]}
         self._names = {record.name: record.id for record in self._records.values()}
+        self._owed: set[str] = set()
+        self._retry: asyncio.TimerHandle | None = None
 
     def __iter__(self) -> Iterator[Container]:
         """Newest first, as `ps` shows them."""
@@ -42,29 +54,60 @@ class ContainerStore:
         self._records[record.id] = record
         self._names[record.name] = record.id
 
-    def save(self, record: Container) -> None:
-        """Write a changed record; one that was deleted meanwhile stays deleted."""
-        if record.id in self._records:
-            self._database.execute(
-                "UPDATE containers SET record = ? WHERE id = ?", (_encode(record), record.id)
-            )
+    def save(self, record: Container) -> bool:
+        """Write a changed record; one that was deleted meanwhile stays deleted. False: it is owed."""
+        return self._write(record.id)
+
+    def _write(self, identifier: str) -> bool:
+        record = self._records.get(identifier)
+        try:
+            if record:
+                self._database.execute(
+                    "UPDATE containers SET record = ? WHERE id = ?", (_encode(record), identifier)
+                )
+            else:
+                self._database.execute("DELETE FROM containers WHERE id = ?", (identifier,))
+        except Internal as error:
+            if identifier not in self._owed:
+                _log.error("container %s: its record can not be written now: %s", identifier, error)
+            self._owe(identifier)
+            return False
+        self._owed.discard(identifier)
+        return True
+
+    def _owe(self, identifier: str) -> None:
+        self._owed.add(identifier)
+        if self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(_RETRY, self.settle)
+
+    def settle(self) -> None:
+        """Try what is owed again."""
+        if self._retry:
+            self._retry.cancel()
+            self._retry = None
+        for identifier in list(self._owed):
+            self._write(identifier)
 
     def rename(self, record: Container, name: str) -> None:
         """Give a container another name; raises `Conflict` if it is taken."""
         if holder := self._names.get(name):
             raise wording.name_in_use(name, holder)
-        del self._names[record.name]
-        record.name = name
+        old, record.name = record.name, name
+        try:
+            self._database.execute(
+                "UPDATE containers SET name = ?, record = ? WHERE id = ?", (name, _encode(record), record.id)
+            )
+        except BaseException:
+            record.name = old
+            raise
+        del self._names[old]
         self._names[name] = record.id
-        self._database.execute(
-            "UPDATE containers SET name = ?, record = ? WHERE id = ?", (name, _encode(record), record.id)
-        )
 
     def delete(self, record: Container) -> None:
         """Forget a container; its name is free at once."""
-        self._database.execute("DELETE FROM containers WHERE id = ?", (record.id,))
         del self._records[record.id]
         del self._names[record.name]
+        self._write(record.id)
 
     def name_taken(self, name: str) -> bool:
         return name in self._names
