@@ -52,8 +52,7 @@ def create(invocation: Invocation, config: dict[str, Any]) -> str:
     try:
         created = invocation.client.post("/containers/create", config, **parameters)
     except DaemonError as error:
-        missing = error.status == _NOT_FOUND and "No such image" in error.message
-        if not missing or invocation["pull"] not in ("missing", ""):
+        if error.status != _NOT_FOUND or invocation["pull"] not in ("missing", ""):
             raise
         if not invocation["quiet"]:
             from proa.cli.images import parse
@@ -69,7 +68,15 @@ def create(invocation: Invocation, config: dict[str, Any]) -> str:
 
 
 def _platform(invocation: Invocation) -> str:
-    return str(invocation["platform"] or os.environ.get("DOCKER_DEFAULT_PLATFORM", ""))
+    text = str(invocation["platform"] or os.environ.get("DOCKER_DEFAULT_PLATFORM", ""))
+    if text:
+        from proa.oci.platform import Platform
+
+        try:
+            Platform.parse(text)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"error parsing specified platform: {error.message}") from None
+    return text
 
 
 def _pull(invocation: Invocation, image: str) -> None:

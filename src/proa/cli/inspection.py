@@ -73,6 +73,8 @@ def _print(invocation: Invocation, found: list[Any], show: Callable[[Any], str] 
         layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 4}
         invocation.print(json.dumps(found, ensure_ascii=False, **layout))
         return
+    if not found:
+        invocation.print("")
     for value in found:
         try:
             invocation.print(show(value))

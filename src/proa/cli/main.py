@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from proa.cli.command import Command
     from proa.cli.flags import Options
 
+_LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "fatal", "panic", "trace", "")
 USAGE = "Usage:  proa [OPTIONS] COMMAND [ARG...]"
 
 
@@ -47,6 +48,8 @@ def run(words: Sequence[str]) -> int:
         except FlagError as error:
             raise UsageError(str(error), USAGE, "proa") from None
         debug = options["debug"]
+        if options["log-level"].lower() not in _LOG_LEVELS:
+            raise Failure(f"Unable to parse logging level: {options['log-level']}")
         return _dispatch(options, rest)
     except HelpRequested:
         from proa.cli.help import general
@@ -85,6 +88,8 @@ def _dispatch(options: Options, words: list[str]) -> int:
         name, rest = words[0], words[1:]
         if name == "--help":
             raise HelpRequested
+        if name not in GROUPS and name not in TOP:
+            raise Failure(f"unknown help topic: {' '.join(rest[:-1]) or name}")
     if name in GROUPS:
         return _dispatch_group(name, rest, options)
     if name not in TOP:
@@ -104,8 +109,9 @@ def _dispatch_group(group: str, words: list[str], options: Options) -> int:
     if name[:1] == "-":
         raise UsageError(f"unknown flag: {name.partition('=')[0]}", f"Usage:  {whole} COMMAND", whole)
     if name not in commands:
+        usage = f"{whole} COMMAND" if group == "volume" else whole  # as docker has it
         raise Failure(
-            f"proa: unknown command: {whole} {name}\n\nUsage:  {whole}\n\n"
+            f"proa: unknown command: {whole} {name}\n\nUsage:  {usage}\n\n"
             f"Run '{whole} --help' for more information"
         )
     module = commands[name]

@@ -28,7 +28,10 @@ def load(name: str, environment: Mapping[str, str]) -> tuple[str, Tls | None]:
             endpoint = json.load(file)["Endpoints"]["docker"]
         host = str(endpoint["Host"])
     except FileNotFoundError:
-        raise NotFound(f'context "{name}": context not found: open {path}: no such file or directory') from None
+        raise NotFound(
+            f'Failed to initialize: unable to resolve docker endpoint: context "{name}": context not found: '
+            f"open {path}: no such file or directory"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidArgument(f'context "{name}": cannot read {path}: {error}') from None
     return host, _tls(f"{root}/tls/{identifier}/docker", bool(endpoint.get("SkipTLSVerify")))

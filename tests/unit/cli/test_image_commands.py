@@ -89,7 +89,9 @@ def test_global_flags(engine: Recorder, proa: Proa, monkeypatch: pytest.MonkeyPa
     assert proa("-H", engine.url, "ps", "-q") == (0, "", "")
     assert proa("--host", "unix:///nowhere", "ps").code == 1
     assert proa("-H", engine.url, "-H", "unix:///x", "ps").err == "specify only one -H\n"
-    assert proa("-c", "none", "--config", str(tmp_path), "ps").err.startswith('context "none": context not found')
+    assert proa("-c", "none", "--config", str(tmp_path), "ps").err.startswith(
+        'Failed to initialize: unable to resolve docker endpoint: context "none": context not found'
+    )
     assert proa("--version").out == proa("-v").out == f"Proa version {__version__}\n"
 
 

@@ -31,6 +31,24 @@ ps --format '{{.Nope}}'
 ps --format '{{.ID'
 ps -f x
 ps x
+ps -aq --format X
+ps --format raw
+ps -s --format raw
+ps -q --format raw
+images --format raw
+images -q --format raw
+images --digests --format raw
+volume ls --format raw
+volume ls -q --format raw
+network ls --format raw
+network ls -q --format raw
+volume nosuch
+help nosuch
+--log-level nosuch ps
+run --env-file /etc busybox
+run --platform nosuch busybox
+inspect -f '{{.Id}}' none
+volume inspect -f '{{.Name}}' none
 images
 images --digests
 images --no-trunc

@@ -81,7 +81,11 @@ def _listing(truncate: bool) -> Listing:
             "UniqueSize": ("UNIQUE SIZE", _unique_size),
         },
         _COLUMNS,
-    )
+        raw=(
+            ("repository", "Repository"), ("tag", "Tag"), ("digest", "Digest"), ("image_id", "ID"),
+            ("created_at", "CreatedAt"), ("virtual_size", "Size"),
+        ),
+    )  # fmt: skip
 
 
 def identifier(row: Row, truncate: bool) -> str:
@@ -117,6 +121,9 @@ def _run(invocation: Invocation) -> None:
         invocation.print(*(identifier(row, truncate) for row in found))
         return
     columns = _DIGEST_COLUMNS if invocation["digests"] else _COLUMNS
+    if invocation["quiet"] and form == "raw":
+        invocation.print(*(f"image_id: {identifier(row, truncate)}" for row in found))
+        return
     invocation.print(*_listing(truncate).lines(found, form, columns))
 
 

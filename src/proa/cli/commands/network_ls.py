@@ -50,6 +50,7 @@ def _listing(truncate: bool) -> Listing:
             "CreatedAt": ("CREATED AT", _created),
         },
         ("ID", "Name", "Driver", "Scope"),
+        raw=(("network_id", "ID"), ("name", "Name"), ("driver", "Driver"), ("scope", "Scope")),
     )  # fmt: skip
 
 
@@ -60,9 +61,8 @@ def _run(invocation: Invocation) -> None:
     if invocation["quiet"] and not invocation["format"]:
         invocation.print(*(one["Id"][:SHORT_LENGTH] if truncate else one["Id"] for one in networks))
         return
-    invocation.print(
-        *_listing(truncate).lines(networks, invocation["format"] or invocation.config.get("networksFormat", ""))
-    )
+    form = invocation["format"] or invocation.config.get("networksFormat", "")
+    invocation.print(*_listing(truncate).lines(networks, form, quiet=invocation["quiet"]))
 
 
 COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

@@ -58,7 +58,12 @@ def _listing(truncate: bool) -> Listing:
             "Platform": ("PLATFORM", lambda one: None),
         },
         _COLUMNS,
-    )
+        raw=(
+            ("container_id", "ID"), ("image", "Image"), ("command", "Command"), ("created_at", "CreatedAt"),
+            ("state", "State"), ("status", "Status"), ("names", "Names"), ("labels", "Labels"), ("ports", "Ports"),
+            ("size", "Size"),
+        ),
+    )  # fmt: skip
 
 
 def _names(container: Any, truncate: bool) -> str:
@@ -142,13 +147,16 @@ def _run(invocation: Invocation) -> None:
     if invocation["size"] or ".Size" in form or "json ." in form:
         parameters["size"] = "1"
     containers = invocation.client.get("/containers/json", **parameters)
-    if invocation["quiet"] and not form:
+    if invocation["quiet"] and form:
+        invocation.warn("WARNING: Ignoring custom format, because both --format and --quiet are set.")
+    if invocation["quiet"] and form != "raw":
         invocation.print(
             *(one["Id"] if invocation["no-trunc"] else one["Id"][:SHORT_LENGTH] for one in containers)
         )
         return
     columns = (*_COLUMNS, "Size") if invocation["size"] else _COLUMNS
-    invocation.print(*_listing(not invocation["no-trunc"]).lines(containers, form, columns))
+    listing = _listing(not invocation["no-trunc"])
+    invocation.print(*listing.lines(containers, form, columns, quiet=invocation["quiet"]))
 
 
 COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

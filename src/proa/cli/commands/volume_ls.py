@@ -53,6 +53,7 @@ _LISTING = Listing(
         "Group": ("GROUP", lambda volume: _NOT_KNOWN),
     },
     ("Driver", "Name"),
+    raw=(("name", "Name"), ("driver", "Driver")),
 )
 
 
@@ -62,7 +63,8 @@ def _run(invocation: Invocation) -> None:
     if invocation["quiet"] and not invocation["format"]:
         invocation.print(*(volume["Name"] for volume in volumes))
         return
-    invocation.print(*_LISTING.lines(volumes, invocation["format"] or invocation.config.get("volumesFormat", "")))
+    form = invocation["format"] or invocation.config.get("volumesFormat", "")
+    invocation.print(*_LISTING.lines(volumes, form, quiet=invocation["quiet"]))
 
 
 COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

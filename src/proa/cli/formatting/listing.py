@@ -1,4 +1,4 @@
-"""A listing in docker's forms: the usual table, `--format json`, `table TEMPLATE` or `TEMPLATE`, `--quiet`.
+"""A listing in docker's forms: the usual table, `--format json`, `raw`, `table TEMPLATE` or `TEMPLATE`.
 
 A kind of listing is a `Listing`: its fields (name -> heading and how the text is made of one object of the
 engine's answer) and its usual columns. Templates are imported only when one is used.
@@ -15,26 +15,52 @@ if TYPE_CHECKING:
 
     Field = tuple[str, Callable[..., Any]]
 
+_WITH_FLAG = frozenset({"Digest", "Size"})
+
 
 class Listing:
     """What can be shown of objects of one kind."""
 
-    def __init__(self, type_name: str, fields: dict[str, Field], columns: Sequence[str]) -> None:
-        """`type_name` stands in the messages about templates that name unknown fields."""
+    def __init__(
+        self,
+        type_name: str,
+        fields: dict[str, Field],
+        columns: Sequence[str],
+        raw: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """`type_name` stands in the messages about templates that name unknown fields.
+
+        `raw` are the names and fields of `--format raw`; the first is all that `--quiet` leaves.
+        """
+        self.raw = raw
         self.type_name = type_name
         self.fields = fields
         self.columns = columns
 
-    def lines(self, objects: Iterable[Any], form: str = "", columns: Sequence[str] = ()) -> list[str]:
+    def lines(
+        self, objects: Iterable[Any], form: str = "", columns: Sequence[str] = (), *, quiet: bool = False
+    ) -> list[str]:
         """Return the lines to print. Raises `TemplateError` (as `InvalidArgument`) for a wrong template."""
         if form in ("", "table"):
             return self._table(objects, columns or self.columns)
+        if form == "raw" and self.raw:
+            return self._raw(objects, columns or self.columns, quiet)
         return self._templated(objects, form)
 
     def _table(self, objects: Iterable[Any], columns: Sequence[str]) -> list[str]:
         rows = [[self.fields[name][0] for name in columns]]
         rows += [[str(self.fields[name][1](one)) for name in columns] for one in objects]
         return align(rows)
+
+    def _raw(self, objects: Iterable[Any], columns: Sequence[str], quiet: bool) -> list[str]:
+        """A line a field and an empty one; fields that are no usual columns only with their flag."""
+        optional = set(self.fields) - set(self.columns) - set(columns)
+        shown = self.raw[:1] if quiet else [pair for pair in self.raw if pair[1] not in optional & _WITH_FLAG]
+        lines = []
+        for one in objects:
+            lines += [f"{label}: {self.fields[name][1](one)}".rstrip(" ") for label, name in shown]
+            lines += [] if quiet else [""]
+        return lines
 
     def _templated(self, objects: Iterable[Any], form: str) -> list[str]:
         from proa.cli.formatting.template import Template

@@ -98,6 +98,8 @@ def read_file(path: str, what: str, inherit: bool) -> list[str]:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 (pathlib costs 8 ms)
             text = file.read()
+    except IsADirectoryError:
+        raise InvalidArgument(f"invalid env file ({path}): read {path}: is a directory") from None
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise InvalidArgument(f"open {path}: {reason}") from None
