@@ -149,3 +149,16 @@ def test_attach_replays_the_log(sdk: docker.DockerClient) -> None:
 def test_no_shared_memory_without_ipc(sdk: docker.DockerClient) -> None:
     command = "grep -c /dev/shm /proc/mounts || true"
     assert sdk.containers.run(BUSYBOX, ["sh", "-c", command], ipc_mode="none", remove=True) == b"0\n"
+
+
+def test_the_log_of_what_has_ended(sdk: docker.DockerClient) -> None:
+    """Replayed at once; with the stream wanted, too, the client waits for the next start."""
+    ended = sdk.containers.create(BUSYBOX, ["sh", "-c", "echo out; echo err >&2; sleep 0.2; exit 3"])
+    ended.start()
+    assert ended.wait()["StatusCode"] == 3
+    assert ended.attach(logs=True, stream=False, demux=True) == (b"out\n", b"err\n")
+    assert ended.attach(logs=True, stream=False, stderr=False) == b"out\n"
+    following = ended.attach(logs=True, stream=True)
+    assert next(following) + next(following) == b"out\nerr\n"
+    ended.start()
+    assert sorted(following) == [b"err\n", b"out\n"]
