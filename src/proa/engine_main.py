@@ -47,6 +47,8 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "--label": ("labels", {"action": "append", "help": "label of the engine, key=value"}),
     "--cgroup-parent": ("cgroup-parent", {"help": "parent cgroup of containers (default /proa)"}),
     "--max-concurrent-downloads": ("max-concurrent-downloads", {"type": int, "help": "of each pull"}),
+    "--add-runtime": ("runtimes", {"action": "append", "help": "another OCI runtime, name=path"}),
+    "--default-runtime": ("default-runtime", {"help": "runtime of containers that name none (default proa)"}),
     "--log-level": ("log-level", {"choices": sorted(_LEVELS), "help": "debug, info, warn, error, fatal"}),
     "--idle-exit": (
         "idle-exit",
@@ -62,8 +64,9 @@ _SETTINGS = {
     "dns-opts": "dns_options",
     "cgroup-parent": "cgroup_parent",
     "max-concurrent-downloads": "max_concurrent_downloads",
+    "default-runtime": "default_runtime",
 }
-_PLAIN_SETTINGS = ("bridge", "bip", "mtu", "dns", "labels")
+_PLAIN_SETTINGS = ("bridge", "bip", "mtu", "dns", "labels", "runtimes")
 
 
 def main() -> None:
@@ -100,7 +103,16 @@ def _options(arguments: list[str]) -> dict[str, Any]:
             "unable to configure the daemon: the following directives are specified both as a flag and in "
             f"the configuration file: {', '.join(both)}"
         )
+    if "runtimes" in given:
+        given["runtimes"] = dict(_runtime(text) for text in given["runtimes"])
     return configured | given
+
+
+def _runtime(text: str) -> tuple[str, dict[str, str]]:
+    name, separator, path = text.partition("=")
+    if not (name and separator and path):
+        raise InvalidArgument(f"invalid value for --add-runtime: {text!r}: expected name=path")
+    return name, {"path": path}
 
 
 # The types of what does not go through `Settings`.

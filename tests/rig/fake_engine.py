@@ -21,6 +21,7 @@ from proa.engine.logs import LogLine
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container, EndpointRecord, Exec, MountPoint, Status
 from proa.engine.requests import AttachRequest, Created, ExecOptions, ExitStatus
+from proa.engine.runtimes import Runtimes
 from proa.engine.settings import Settings
 from proa.errors import InvalidArgument, NotModified
 from rig.fake_nouns import FakeImages, FakeNetworks, FakeVolumes
@@ -29,6 +30,7 @@ from rig.fake_nouns import FakeImages, FakeNetworks, FakeVolumes
 class FakeEngine:
     def __init__(self) -> None:
         self.settings = Settings(data_root=Path("/var/lib/proa-fake"))
+        self.runtimes = Runtimes({})
         self.events = Events()
         self.images = FakeImages()
         self.puller = self.importer = self.images

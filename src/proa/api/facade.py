@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container, Exec
 from proa.engine.requests import AttachRequest, Created, ExecOptions, ExitStatus
+from proa.engine.runtimes import Runtimes
 from proa.engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -202,6 +203,9 @@ class Engine(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+
+    @property
+    def runtimes(self) -> Runtimes: ...
     @property
     def containers(self) -> Containers: ...
     @property

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from proa.cgroups import files, mounts
+from proa.cgroups import files, mounts, tree
 from proa.cgroups.support import features, unsupported
 from proa.cgroups.v1 import CgroupV1, hierarchies
 from proa.cgroups.v2 import CgroupV2
@@ -46,6 +46,13 @@ def of_process(pid: int) -> str:
     return paths.get("pids") or paths.get("memory") or "/"
 
 
+def remove_unified(path: str) -> None:
+    """Remove a cgroup from the unified hierarchy of a hybrid host: other runtimes make it there, too."""
+    unified = mounts.find()[1]
+    if detect() == "v1" and unified:
+        tree.remove(unified + path)
+
+
 def directories(path: str) -> dict[str, str]:
     """Return the directory of a v1 cgroup in each hierarchy, by the name its mount point has; {} on v2."""
     if detect() == "v2":
@@ -53,4 +60,7 @@ def directories(path: str) -> dict[str, str]:
     return {point.rpartition("/")[2]: point + path for point in hierarchies().values()}
 
 
-__all__ = ["CgroupV1", "CgroupV2", "detect", "directories", "features", "of_process", "open", "unsupported"]
+__all__ = [
+    "CgroupV1", "CgroupV2", "detect", "directories", "features", "of_process", "open", "remove_unified",
+    "unsupported",
+]  # fmt: skip

@@ -29,6 +29,7 @@ from proa.engine.images.images import Images
 from proa.engine.images.import_ import Importer
 from proa.engine.images.pull import Puller
 from proa.engine.networks import Networks
+from proa.engine.runtimes import Runtimes
 from proa.engine.settings import Settings
 from proa.engine.volumes import Volumes
 from proa.errors import Conflict, Forbidden
@@ -47,6 +48,7 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.runtimes = Runtimes(settings.runtimes, settings.default_runtime)
         root = settings.data_root
         root.mkdir(mode=0o710, parents=True, exist_ok=True)
         self._lock = _lock(root)
@@ -74,6 +76,7 @@ class Engine:
         )
         self.containers = Containers(
             settings=settings,
+            runtimes=self.runtimes,
             database=self.database,
             events=self.events,
             layers=self.layers,

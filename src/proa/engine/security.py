@@ -17,7 +17,7 @@ from proa import atomic
 from proa.engine.options import ContainerOptions
 from proa.errors import InvalidArgument, Unsupported
 from proa.linux import capabilities as kernel_capabilities
-from proa.runtime import capabilities, defaults, seccomp, seccomp_profiles
+from proa.runtime import bundle, capabilities, defaults, seccomp, seccomp_profiles
 
 _TRUE = {"", "true", "1", "t"}
 _FALSE = {"false", "0", "f"}
@@ -46,8 +46,10 @@ class Filters:
             return ""
         program = seccomp.compile(specification)
         path = self._directory / f"{hashlib.sha256(program).hexdigest()}.bpf"
-        if not path.exists():
+        profile_path = path.with_suffix(bundle.SECCOMP_SUFFIX)  # for other runtimes
+        if not (path.exists() and profile_path.exists()):
             self._directory.mkdir(parents=True, exist_ok=True)
+            atomic.write(profile_path, json.dumps(specification).encode(), durable=False)
             atomic.write(path, program, durable=False)
         return str(path)
 

@@ -9,6 +9,13 @@ import msgspec
 DEFAULT_RUNTIME = "proa"
 
 
+class ConfiguredRuntime(msgspec.Struct, rename={"arguments": "runtimeArgs"}, forbid_unknown_fields=True):
+    """One entry of `runtimes` in the configuration file: the program and arguments for each call of it."""
+
+    path: str
+    arguments: list[str] = []
+
+
 class Settings(msgspec.Struct, kw_only=True):
     """Settings of one engine; several engines differ in `data_root` and `exec_root`."""
 
@@ -26,6 +33,8 @@ class Settings(msgspec.Struct, kw_only=True):
     default_shm_size: int = 64 << 20
     labels: list[str] = []
     max_concurrent_downloads: int = 3
+    runtimes: dict[str, ConfiguredRuntime] = {}  # beside Proa's own and those known by name
+    default_runtime: str = DEFAULT_RUNTIME
 
     @property
     def database(self) -> Path:

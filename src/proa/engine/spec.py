@@ -40,6 +40,8 @@ class Place:
     shm: str = ""  # directory that is /dev/shm when the IPC namespace is shared
     files: dict[str, Path] = field(default_factory=dict)  # /etc/hosts … -> host's file
     cgroup_version: str = "v2"
+    runtime: list[str] = field(default_factory=list)  # command of another runtime than Proa's
+    runtime_directory: str = ""
 
 
 def build(record: Container, security: Security, place: Place) -> dict[str, Any]:
@@ -79,6 +81,7 @@ def outline(record: Container, place: Place) -> dict[str, Any]:
             "cgroup": place.cgroup,
             "resources": resources.specification(options, options.privileged),
             "pids": place.pid,
+            **_runtime(place),
         },
         "stdio": {
             "terminal": options.tty,
@@ -87,6 +90,12 @@ def outline(record: Container, place: Place) -> dict[str, Any]:
         },
         "log": _log(options, record.id, place.directory),
     }
+
+
+def _runtime(place: Place) -> dict[str, Any]:
+    if not place.runtime:
+        return {}
+    return {"runtime": {"command": place.runtime, "directory": f"{place.runtime_directory}/oci"}}
 
 
 def exec_stdio(execution: Exec) -> dict[str, bool]:

@@ -42,7 +42,7 @@ def build(spec: dict[str, Any], prepared: Prepared, cgroup: str) -> int:
     shared = _clone_shared(spec)
     with step("change the propagation of mounts"):
         mount.mount(None, "/", None, mount.MS_REC | _PROPAGATION[propagation])
-    root_fd = _mount_root(spec)
+    root_fd = mount_root(spec)
     for entry in spec.get("mounts", ()):
         tree = shared.pop(entry["destination"], -1)
         tree = prepared.take(entry, linux) if tree < 0 else tree
@@ -88,7 +88,7 @@ def _fill_dev(root_fd: int) -> None:
     os.close(dev_fd)
 
 
-def _mount_root(spec: dict[str, Any]) -> int:
+def mount_root(spec: dict[str, Any]) -> int:
     """Mount the overlay (or bind the directory) that is the root; it is private: nothing leaves it."""
     overlay = spec.get("proa", {}).get("overlay")
     if overlay:

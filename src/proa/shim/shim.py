@@ -99,9 +99,7 @@ class Shim:
         writer = JsonLog(log["path"], log.get("max_size", 0), log.get("max_files", 1)) if log else None
         self.exit = None
         sandbox, self._sandbox = self._sandbox, None
-        if message["outline"]["pids"] != "":  # else orphans are process 1's
-            process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
-        self.container = Container(message["outline"], sandbox)
+        self.container = self._container(message["outline"], sandbox)
         self.sessions[""] = self._session("", message["stdio"], writer)
         try:
             self.container.prepare()
@@ -198,6 +196,18 @@ class Shim:
         self.loop.running = False
 
     # --- processes --------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _container(outline: dict[str, Any], sandbox: Sandbox | None) -> Container:
+        if "runtime" in outline:
+            if sandbox:
+                sandbox.discard()
+            from proa.runtime.external import ExternalContainer  # few need it
+
+            return ExternalContainer(outline)
+        if outline["pids"] != "":  # else orphans are process 1's
+            process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
+        return Container(outline, sandbox)
 
     def _session(self, identifier: str, options: dict[str, Any], log: JsonLog | None = None) -> Session:
         session = Session(self.loop, identifier, options, log)

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from proa.engine.images.progress import Progress
-from rig.needs import need
+from rig.clients import find
 
 if TYPE_CHECKING:
     from conftest import Served
@@ -34,14 +33,13 @@ class Cli:
 
     def __call__(self, *arguments: str, input: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["docker", *arguments], env=self._environment, input=input, capture_output=True, text=True,
+            [*find("docker"), *arguments], env=self._environment, input=input, capture_output=True, text=True,
             timeout=30, check=False,
         )  # fmt: skip
 
 
 @pytest.fixture
 def cli(served: Served, tmp_path: Path) -> Cli:
-    need(shutil.which("docker") is not None, "the docker command line")
     return Cli(served, tmp_path)
 
 

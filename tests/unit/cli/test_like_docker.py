@@ -15,7 +15,7 @@ from rig.needs import need
 from rig.recorder import Recorder
 
 from .answers import answer
-from .conftest import Proa
+from .conftest import Outcome, Proa
 
 SAME = """
 ps
@@ -269,6 +269,8 @@ def test_same(words: str, engine: Recorder, proa: Proa, tmp_path: Path) -> None:
     )
     outcome = proa(*arguments)
     expected = (done.returncode, done.stdout, _ours(done.stderr))
+    if arguments[:2] == ["run", "-p"]:  # builds of docker differ in the library that reads ports, and its capitals
+        outcome, expected = (Outcome(*each[:2], each[2].lower()) for each in (outcome, expected))
     assert outcome == expected
 
 

@@ -96,7 +96,7 @@ def _host_config(record: Container, body: CreateBody, settings: Settings, versio
     host.pids_limit = limits.pids_limit if limits.pids_limit > 0 else None
     host.ipc_mode = host.ipc_mode or "private"
     host.cgroupns_mode = options.cgroupns_mode or host.cgroupns_mode or "private"
-    host.runtime = host.runtime or DEFAULT_RUNTIME
+    host.runtime = options.runtime or DEFAULT_RUNTIME
     host.shm_size = host.shm_size or settings.default_shm_size
     host.log_config.type = host.log_config.type or "json-file"
     host.restart_policy.name = host.restart_policy.name or "no"

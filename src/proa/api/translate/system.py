@@ -15,7 +15,6 @@ from proa import __version__, times
 from proa.api import versions
 from proa.api.facade import Engine
 from proa.engine.records import Status
-from proa.engine.settings import DEFAULT_RUNTIME
 from proa.linux import capabilities
 from proa.oci.platform import default as default_platform
 
@@ -105,8 +104,8 @@ def info(engine: Engine) -> dict[str, Any]:
         "Labels": settings.labels,
         "ExperimentalBuild": False,
         "ServerVersion": versions.ENGINE_VERSION,
-        "Runtimes": {DEFAULT_RUNTIME: {"path": ""}},
-        "DefaultRuntime": DEFAULT_RUNTIME,
+        "Runtimes": engine.runtimes.all(),
+        "DefaultRuntime": engine.runtimes.default,
         "Swarm": {
             "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False,
             "Error": "", "RemoteManagers": None,

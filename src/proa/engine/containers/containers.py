@@ -33,6 +33,7 @@ from proa.engine.networks import Networks
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container, EndpointRecord
 from proa.engine.requests import AttachRequest, Created, ExitStatus
+from proa.engine.runtimes import Runtimes
 from proa.engine.security import Filters
 from proa.engine.settings import Settings
 from proa.engine.volumes import Volumes
@@ -53,6 +54,7 @@ class Containers:
         self,
         *,
         settings: Settings,
+        runtimes: Runtimes,
         database: Database,
         events: Events,
         layers: Layers,
@@ -76,6 +78,7 @@ class Containers:
         # Set by the engine: images ask back which containers there are.
         self.images: Images
         self.committer: Committer
+        self.runtimes = runtimes
         self.filters = Filters(settings.exec_root / "seccomp")
         self.waiters = Waiters()
         self.runs: dict[str, Run] = {}

@@ -16,7 +16,6 @@ from proa.engine.options import ContainerOptions
 from proa.engine.records import Container
 from proa.engine.requests import Created
 from proa.engine.security import Security
-from proa.engine.settings import DEFAULT_RUNTIME
 from proa.errors import InvalidArgument, Unsupported
 from proa.oci import platform
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
     from proa.engine.images.image import Image
 
-RUNTIMES = ("", DEFAULT_RUNTIME)  # other OCI runtimes can not be plugged in yet
 LOG_DRIVERS = ("", "json-file", "none")
 LOG_OPTIONS = ("max-size", "max-file")
 _LONGEST_NAME = 64  # bytes; sethostname(2)
@@ -76,8 +74,8 @@ def _check(containers: Containers, options: ContainerOptions) -> list[str]:
         )
     if options.stop_signal:
         names.parse_signal(options.stop_signal)
-    if options.runtime not in RUNTIMES:
-        raise InvalidArgument(f"unknown or invalid runtime name: {options.runtime}")
+    if containers.runtimes.command(options.runtime) and options.init:
+        raise Unsupported(f"--init is a part of Proa's own runtime: the runtime {options.runtime} has none")
     security = Security.of(options, containers.filters)
     limits = resources.specification(options, options.privileged)
     return [*resources.warnings(options), *cgroups.unsupported(limits), *security.warnings]
@@ -122,6 +120,8 @@ def _completed(containers: Containers, options: ContainerOptions, identifier: st
         kind, separator, other = getattr(options, field).partition(":")
         if separator and kind == "container" and (found := containers.store.find(other)):
             changes[field] = f"container:{found.id}"  # one that does not exist shows at the start
+    if not options.runtime:
+        changes["runtime"] = containers.runtimes.default
     if not options.hostname:
         changes["hostname"] = containers.host_name(options, identifier)
     if not options.shm_size:

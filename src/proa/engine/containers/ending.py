@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import signal
 from typing import TYPE_CHECKING, Any
 
-from proa import times
+from proa import cgroups, times
 from proa.engine.containers.runtime_files import clear
 from proa.engine.records import Container, Status
 from proa.shim import protocol
@@ -54,8 +56,27 @@ def recorded_exit(containers: Containers, identifier: str) -> dict[str, Any]:
     try:
         result: dict[str, Any] = json.loads(path.read_bytes())
     except (FileNotFoundError, json.JSONDecodeError):
+        containers.later(_end_processes(containers.cgroup_path(containers.get(identifier))))
         return {"exit_code": SHIM_LOST, "oom_killed": False, "finished_at": times.now()}
     return result
+
+
+async def _end_processes(cgroup_path: str) -> None:
+    """End what a killed shim has left: nobody would ever tell of it."""
+    cgroup = cgroups.open(cgroup_path)
+
+    def end() -> None:
+        if cgroup.exists():
+            cgroup.kill(signal.SIGKILL)
+        cgroup.remove()
+        cgroups.remove_unified(cgroup_path)
+
+    try:
+        await asyncio.to_thread(end)
+    except OSError as error:
+        _log.warning("the cgroup %s of a killed shim can not be removed: %s", cgroup_path, error)
+    finally:
+        cgroup.close()
 
 
 def catch_up(containers: Containers, record: Container, result: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from typing import Any
 
@@ -37,6 +38,11 @@ def clear(directory: str | os.PathLike[str]) -> None:
     """Remove a runtime directory with its files; one that is gone, or going, needs nothing."""
     with suppress(OSError):
         for name in os.listdir(directory):
-            with suppress(FileNotFoundError):
-                os.unlink(os.path.join(directory, name))
+            path = os.path.join(directory, name)
+            try:
+                os.unlink(path)
+            except IsADirectoryError:
+                shutil.rmtree(path, ignore_errors=True)  # another runtime's
+            except FileNotFoundError:
+                pass
         os.rmdir(directory)

@@ -82,6 +82,8 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
         directory=directory,
         cgroup=containers.cgroup_path(record),
         cgroup_version=containers.cgroup_version,
+        runtime=containers.runtimes.command(record.options.runtime),
+        runtime_directory=runtime_directory,
     )
     propagation.check(record.mounts)
     await namespaces.resolve(containers, record, run, place)

@@ -160,4 +160,7 @@ async def test_pulls_of_the_same_image_share_the_work(
         if digest != image.config_digest:
             assert proxy.count(f"blobs/{digest}") == 1
     for said in all_said:
-        assert [words(said, identifier)[-1] for identifier in layer_ids(image)] == ["Pull complete"] * 3
+        # The last may be so late that a layer is there.
+        ends = {words(said, identifier)[-1] for identifier in layer_ids(image)}
+        assert ends <= {"Pull complete", "Already exists"}
+    assert any(words(said, layer_ids(image)[-1])[-1] == "Pull complete" for said in all_said)
