@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 
 import pytest
@@ -89,3 +90,11 @@ def test_attach_to_what_does_not_run(client: Client) -> None:
 def test_attach_some_streams(client: Client) -> None:
     result = client("run", "--rm", "-a", "stderr", BUSYBOX, "sh", "-c", "echo out; echo err >&2")
     assert (result.out, result.err) == ("", "err\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams(proa: Client, closed: str) -> None:
+    """A socket must not take the number of a stream that is closed: it would be read as input."""
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *proa.command("run", "--rm", "-i", BUSYBOX, "cat")]
+    done = subprocess.run(command, env=proa.environment, input=b"x", capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

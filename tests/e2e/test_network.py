@@ -157,3 +157,19 @@ def test_stopped_containers_have_no_address(client: Client) -> None:
     client.ok("stop", "-t", "0", name)
     settings = json.loads(client.inspect(name, "{{json .NetworkSettings.Networks.bridge}}"))
     assert settings["IPAddress"] == "" and settings["NetworkID"]
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("--hostname", "x"), "hostname"),
+        (("--dns", "192.0.2.1"), "dns"),
+        (("--add-host", "a:192.0.2.1"), "custom host-to-IP mapping"),
+        (("--mac-address", "02:42:ac:11:00:02"), "mac-address"),
+    ],
+)
+def test_what_another_containers_network_decides(client: Client, options: tuple[str, ...], what: str) -> None:
+    donor = client.detached(BUSYBOX, "sleep", "1000")
+    options = ("--network", f"container:{donor}", *options)
+    match = f"conflicting options: {what} and the network mode"
+    client.fails("run", "--rm", *options, BUSYBOX, "true", code=125, match=match)

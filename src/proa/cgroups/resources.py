@@ -116,6 +116,9 @@ def apply(writes: list[Write], locate: Callable[[str], str | None]) -> list[str]
             if not (feature == "swap" and value in WITHOUT_SWAP):
                 warnings[FEATURES[feature]] = None
         except OSError as error:
+            if error.errno == errno.EOPNOTSUPP and feature in FEATURES:
+                warnings[FEATURES[feature]] = None  # the file is there, the device's scheduler has no weights
+                continue
             if error.errno != errno.EINVAL:
                 raise _explained(directory, file, value, error) from error
             refused.append((directory, file, value))

@@ -27,6 +27,7 @@ USAGE = "Usage:  proa [OPTIONS] COMMAND [ARG...]"
 
 def main() -> None:
     """Run the command line of this process and end it, without the time that tearing Python down takes."""
+    _open_standard_streams()
     default_pipe()
     status = run(sys.argv[1:])
     try:
@@ -35,6 +36,15 @@ def main() -> None:
     except OSError:
         status = status or 1
     os._exit(status)
+
+
+def _open_standard_streams() -> None:
+    """Have all three: else a socket would take the number of one that is closed, and be read as input."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            while os.open(os.devnull, os.O_RDWR) < number:
+                pass
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
 def run(words: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ else:
     import _signal
 
 # What says something to this process alone: children, terminals, a closed output, the kernel's own.
-_OWN = ("SIGCHLD", "SIGPIPE", "SIGURG", "SIGWINCH", "SIGKILL", "SIGSTOP")
+_OWN = ("SIGCHLD", "SIGPIPE", "SIGURG", "SIGKILL", "SIGSTOP")
 
 
 def names() -> dict[int, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from proa.errors import ProaError
+
 
 class SetupError(Exception):
     """A step of making a container or joining one failed; `message` is for the user."""
@@ -33,6 +35,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     """Return an error's message for the user, and its errno or 0."""
     if isinstance(error, SetupError):
         return error.message, error.errno
+    if isinstance(error, ProaError):
+        return error.message, getattr(error, "errno", 0)
     if isinstance(error, OSError):
         return str(error), error.errno or 0
     return f"{type(error).__name__}: {error}", 0

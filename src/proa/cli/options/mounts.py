@@ -171,7 +171,7 @@ def tmpfs_body(options: Options, body: dict[str, Any]) -> None:
 def volumes_body(options: Options, body: dict[str, Any]) -> None:
     """`-v`: a path alone is an anonymous volume; a source that begins with a dot is relative to here."""
     binds = []
-    for text in options["volume"]:
+    for text in dict.fromkeys(options["volume"]):  # the same twice is once, as with docker
         if not text:
             raise InvalidArgument("invalid empty volume spec")
         source, separator, rest = text.partition(":")

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 LOG_DRIVERS = ("", "json-file", "none")
 LOG_OPTIONS = ("max-size", "max-file")
+_LOG_DEFAULTS = {("mode", "blocking"), ("compress", "false")}
+_LATER_LOG_OPTIONS = (
+    "labels", "labels-regex", "env", "env-regex", "tag", "compress", "mode", "max-buffer-size",
+)  # fmt: skip
 _LONGEST_NAME = 64  # bytes; sethostname(2)
 _SHARED = ("network_mode", "ipc_mode", "pid_mode")
 
@@ -95,7 +99,11 @@ def _platform_warnings(options: ContainerOptions, image: Image) -> list[str]:
 def _check_logging(options: ContainerOptions) -> None:
     if options.log_driver not in LOG_DRIVERS:
         raise Unsupported(f'log driver "{options.log_driver}" is not supported; use json-file or none')
-    for name in options.log_options:
+    for name, value in options.log_options.items():
+        if (name, value) in _LOG_DEFAULTS:
+            continue
+        if name in _LATER_LOG_OPTIONS:
+            raise Unsupported(f"log opt '{name}' is not supported yet")
         if name not in LOG_OPTIONS:
             raise InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
     resources.parse_size(options.log_options.get("max-size", "0"))
@@ -109,8 +117,15 @@ def _check_modes(options: ContainerOptions) -> None:
             raise InvalidArgument(f"invalid hostname or domainname: longer than {_LONGEST_NAME} bytes: {name:.80}")
     if options.uts_mode == "host" and options.hostname:
         raise InvalidArgument("conflicting options: hostname and the UTS mode")
-    if options.network_mode.startswith("container:") and options.hostname:
-        raise InvalidArgument("conflicting options: hostname and the network mode")
+    if options.network_mode.startswith("container:"):
+        for value, what in (
+            (options.hostname, "hostname"),
+            (options.dns or options.dns_search or options.dns_options, "dns"),
+            (options.extra_hosts, "custom host-to-IP mapping"),
+            (options.mac_address, "mac-address"),
+        ):
+            if value:
+                raise InvalidArgument(f"conflicting options: {what} and the network mode")
 
 
 def _completed(containers: Containers, options: ContainerOptions, identifier: str) -> ContainerOptions:

@@ -6,6 +6,7 @@ Next hop of `run`: `engine/spec.py`, then the launcher forks a shim, which creat
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ _EXIT_CODES = (
     ("executable file not found", 127),
     ("no such file or directory", 127),
 )
+_log = logging.getLogger(__name__)
 _UNKNOWN_FAILURE = 128
 # What dockerd finds before it asks its runtime stands without the runtime's frame.
 _USERS_MISTAKES = ("unable to find user", "unable to find group", "uids and gids", "Cannot mkdir")
@@ -52,6 +54,8 @@ async def start(containers: Containers, record: Container) -> None:
         await _failed(containers, record, run, error)
         raise _explained(error) from error
     run.release_network_descriptor()
+    for warning in result["warnings"]:
+        _log.warning("container %s: %s", record.id, warning)
     record.state.transition(Status.RUNNING)
     record.state.pid = result["pid"]
     record.state.started_at = result["started_at"]
