@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench import peers
 from bench.measure import Comparison, Work, compare
 from rig.api import UnixConnection
 from rig.engine import Engine
@@ -101,9 +102,9 @@ def by_command(engines: dict[str, Engine], rounds: int) -> Iterator[Comparison]:
         )
     proa = engines["proa"].proa
     works["proa CLI, proad"] = process(*proa.command(*run), environment=proa.environment)
-    if shutil.which("podman"):
-        works["podman"] = process("podman", *run)
-    with runc_bundle() as bundle:
+    with runc_bundle() as bundle, peers.podman(engines["proa"].mirror) as podman:
+        if podman:
+            works["podman, no network"] = process(*podman, "echo", "hello")
         if bundle:
             works["runc alone"] = process("runc", "run", "--bundle", str(bundle), "proa-bench")
         yield compare("Command line: run --rm busybox echo", works, rounds, target="proa 40 ms; 6x Docker")

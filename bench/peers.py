@@ -6,10 +6,13 @@ nor its mount table ever sees a peer, and what is left of it goes with the names
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from rig import cache
@@ -69,6 +72,31 @@ def start(mirror: str, *, docker: bool, where: str, run: Path) -> dict[str, Engi
         answer = found[name].api.post("/images/create", fromImage="busybox", tag="latest")
         assert b"errorDetail" not in answer.body, answer.body
     return found
+
+
+@contextlib.contextmanager
+def podman(mirror: str) -> Iterator[list[str]]:
+    """The beginning of `podman run --rm … busybox`, on storage of its own; [] where there is none.
+
+    Without network, which takes plugins; with runc and low limits, which work on hybrid cgroups and without
+    CAP_SYS_RESOURCE.
+    """
+    if not (shutil.which("podman") and shutil.which("runc")):
+        yield []
+        return
+    image = f"{mirror.rpartition('/')[2]}/library/busybox:latest"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            "podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--runtime", "runc",
+            "--cgroup-manager", "cgroupfs", "--events-backend", "none",
+        ]  # fmt: skip
+        subprocess.run([*command, "pull", "-q", "--tls-verify=false", image], check=True, capture_output=True)
+        limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+        try:
+            yield [*command, "run", "--rm", "--network", "none", *limits, image]
+        finally:
+            subprocess.run([*command, "rmi", "-f", image], check=True, capture_output=True)
+            subprocess.run(["umount", f"{folder}/root/overlay"], check=False, capture_output=True)
 
 
 def stop(engines: dict[str, Engine]) -> None:

@@ -83,6 +83,9 @@ def main() -> None:
         if error.hint:
             print(f"proad: {error.hint}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        print(f"proad: {error.filename or 'failed'}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _options(arguments: list[str]) -> dict[str, Any]:

@@ -98,3 +98,17 @@ def test_closed_standard_streams(proa: Client, closed: str) -> None:
     command = ["sh", "-c", f'exec "$@" {closed}', "sh", *proa.command("run", "--rm", "-i", BUSYBOX, "cat")]
     done = subprocess.run(command, env=proa.environment, input=b"x", capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_output_that_cannot_be_written(proa: Client) -> None:
+    """One line, no traceback; the command's own error goes first."""
+    for arguments, said in (
+        (("ps",), "write /dev/stdout: no space left on device"),
+        (("run", "--rm", BUSYBOX, "echo", "x"), "write /dev/stdout: no space left on device"),
+        (("logs", "nosuch"), "Error response from daemon: No such container: nosuch"),
+    ):
+        with open("/dev/full", "wb") as full:  # noqa: PTH123
+            done = subprocess.run(
+                proa.command(*arguments), env=proa.environment, stdout=full, stderr=subprocess.PIPE, check=False
+            )
+        assert (done.returncode, done.stderr.decode()) == (1, f"{said}\n")

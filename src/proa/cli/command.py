@@ -7,6 +7,7 @@ import sys
 
 from proa.cli.errors import ArgumentError, UsageError
 from proa.cli.flags import FlagError, parse
+from proa.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,8 +123,6 @@ class Invocation:
 
         hosts = self.globals["host"]
         if len(hosts) > 1:
-            from proa.errors import InvalidArgument
-
             raise InvalidArgument("specify only one -H")
         return choose(hosts[0] if hosts else "", self.globals["context"], self._tls(), os.environ)
 
@@ -137,8 +136,16 @@ class Invocation:
         place = os.environ.get("DOCKER_CERT_PATH") or directory(os.environ)
         files = []
         for flag, name in (("tlscacert", "ca.pem"), ("tlscert", "cert.pem"), ("tlskey", "key.pem")):
-            path = f"{place}/{name}"
-            files.append(self.globals[flag] or (path if os.path.exists(path) else ""))
+            path = self.globals[flag] or f"{place}/{name}"
+            if os.path.exists(path):
+                files.append(path)
+            elif self.globals[flag] or name == "ca.pem":
+                raise InvalidArgument(
+                    "Failed to initialize: unable to resolve docker endpoint: "
+                    f"open {path}: no such file or directory"
+                )
+            else:
+                files.append("")
         return Tls(files[0], files[1], files[2], verify)
 
     def print(self, *lines: str) -> None:

@@ -69,7 +69,11 @@ def pull(
         parameters["tag"] = reference.digest or reference.tag or "latest"
     if platform:
         parameters["platform"] = platform
-    auth = registry_auth(reference.domain)
+    try:
+        auth = registry_auth(reference.domain)
+    except InvalidArgument as error:
+        sys.stderr.write(f"WARNING: {error.message}\n")  # most images need none
+        auth = ""
     messages = client.stream(
         "POST", "/images/create", parameters, headers={"X-Registry-Auth": auth} if auth else {}
     )

@@ -33,8 +33,8 @@ def main() -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:
-        status = status or 1
+    except OSError as error:
+        status = status or _report(_unwritten(error), debug=False)
     os._exit(status)
 
 
@@ -70,6 +70,14 @@ def run(words: Sequence[str]) -> int:
         return INTERRUPTED
     except ProaError as error:
         return _report(error, debug)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        return _report(_unwritten(error), debug)
+
+
+def _unwritten(error: OSError) -> ProaError:
+    return Failure(f"write /dev/stdout: {(error.strerror or str(error)).lower()}")
 
 
 def _report(error: ProaError, debug: bool) -> int:
@@ -78,7 +86,10 @@ def _report(error: ProaError, debug: bool) -> int:
 
         traceback.print_exception(error)
     text = str(error)
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        pass  # which is what will be told, if nothing worse
     if text:
         sys.stderr.write(text + ("\n" + error.hint if error.hint else "") + "\n")
     return error.status if isinstance(error, Failure) else 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from proa.client.wire import decode
-from proa.errors import InvalidArgument, ProaError
+from proa.errors import ProaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ def directory(environment: Mapping[str, str]) -> str:
 
 
 def load(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the configuration, {} when there is none. Raises `InvalidArgument` for one that cannot be read."""
+    """Return the configuration, {} when there is none; one that cannot be read is warned of, as docker does."""
     path = f"{directory(environment)}/config.json"
     try:
         with open(path, "rb") as file:  # noqa: PTH123 (pathlib costs 8 ms)
@@ -25,9 +27,13 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
         config = decode(data) if data.strip() else {}
     except FileNotFoundError:
         return {}
-    except (OSError, ProaError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not JSON"
-        raise InvalidArgument(f"loading config file: {path}: {reason}") from None
-    if not isinstance(config, dict):
-        raise InvalidArgument(f"loading config file: {path}: not a JSON object")
-    return config
+    except OSError as error:
+        return _unread(path, (error.strerror or str(error)).lower())
+    except ProaError:
+        return _unread(path, "it is not JSON")
+    return config if isinstance(config, dict) else _unread(path, "it is no JSON object")
+
+
+def _unread(path: str, reason: str) -> dict[str, Any]:
+    sys.stderr.write(f"WARNING: Error parsing config file ({path}): {reason}\n")
+    return {}

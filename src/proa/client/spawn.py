@@ -90,11 +90,19 @@ def _wait(address: Address, child: int, log: str, said_before: int) -> None:
 
 
 def _answers(address: Address) -> bool:
+    """Whether an engine serves: a socket takes connections before its engine has opened its data."""
     try:
-        address.connect().close()
+        connection = address.connect()
     except CannotConnect:
         return False
-    return True
+    try:
+        connection.settimeout(DEADLINE)
+        connection.sendall(b"HEAD /_ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return bool(connection.recv(16))
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def _tail(path: str, start: int) -> str:

@@ -32,7 +32,7 @@ def decode(data: bytes) -> Any:
     text = data.decode("utf-8", "replace").strip(_WHITESPACE)
     try:
         value, end = _scan(text)
-    except (StopIteration, ValueError):
+    except (StopIteration, ValueError, SystemError):  # the last is the bare scanner's ValueError
         raise Internal(f"the engine's answer is not JSON: {text[:80]!r}") from None
     if end != len(text):
         raise Internal(f"the engine's answer has more than one JSON value: {text[end : end + 80]!r}")

@@ -91,7 +91,9 @@ async def test_stdin_that_comes_with_the_request_is_passed_on(client: Client, en
 
 
 async def test_what_attach_is_asked_for_reaches_the_engine(client: Client, engine: FakeEngine) -> None:
+    engine.containers.runs_until_stopped = True
     identifier = await client.create(Tty=True, OpenStdin=True)
+    await client.post(f"/containers/{identifier}/start")
     attached = await attach(client, identifier, "stdin=1&stdout=true&logs=1&detachKeys=ctrl-a,x")
     await attached.head()
     ((_, request),) = engine.containers.attached[identifier]

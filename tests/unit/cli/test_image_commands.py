@@ -106,7 +106,7 @@ def test_configured_formats(engine: Recorder, proa: Proa, tmp_path: Path) -> Non
     assert proa("ps").out == "NAMES\n"
     assert proa("ps", "--format", "table {{.ID}}").out == "CONTAINER ID\n"
     (tmp_path / "docker" / "config.json").write_text("{")
-    assert proa("ps").err.startswith("loading config file: ")
+    assert proa("ps").err.startswith("WARNING: Error parsing config file (")
 
 
 def test_names_that_are_not_text(engine: Recorder, proa: Proa) -> None:

@@ -45,6 +45,9 @@ network ls -q --format raw
 volume nosuch
 help nosuch
 --log-level nosuch ps
+--tlsverify ps
+--tls ps
+--tlscacert /no/such --tlsverify ps
 run --env-file /etc busybox
 run --platform nosuch busybox
 inspect -f '{{.Id}}' none

@@ -98,10 +98,11 @@ def test_helper_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '"x"'])
-def test_broken_configuration(text: str, tmp_path: Path) -> None:
+def test_broken_configuration(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Warned of, and as good as none."""
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(InvalidArgument, match="loading config file"):
-        registry_auth("docker.io", {"DOCKER_CONFIG": str(tmp_path)})
+    assert registry_auth("docker.io", {"DOCKER_CONFIG": str(tmp_path)}) == ""
+    assert f"WARNING: Error parsing config file ({tmp_path}/config.json): " in capsys.readouterr().err
 
 
 def test_broken_auth(tmp_path: Path) -> None:

@@ -96,7 +96,6 @@ def _run_attached(invocation: Invocation, identifier: str, config: dict[str, Any
     except Detached:
         return 0
     if not (config["AttachStdout"] or config["AttachStderr"]):
-        invocation.print(identifier)
         return 0
     return attached.status()
 
