@@ -46,12 +46,13 @@ class ExternalContainer(Container):
         super().__init__(outline, None)
         self._command: list[str] = outline["runtime"]["command"]
         self._directory: str = outline["runtime"]["directory"]
+        self._bundle = f"{self._directory}/bundle"
         self._identifier: str = os.path.basename(outline["cgroup"])
         self._made = False
 
     def prepare(self) -> None:
         """Nothing: the runtime makes the cgroup."""
-        os.makedirs(f"{self._directory}/bundle", mode=0o700, exist_ok=True)
+        os.makedirs(self._bundle, mode=0o700, exist_ok=True)
         process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
 
     def start(self, spec_path: str, streams: tuple[int, int, int]) -> Started:
@@ -64,11 +65,11 @@ class ExternalContainer(Container):
             mount.mount(None, "/", None, mount.MS_REC | mount.MS_SLAVE)
             root_fd = rootfs.mount_root(spec)
             root = os.readlink(f"/proc/self/fd/{root_fd}")
-            bundle.write(f"{self._directory}/bundle", bundle.configuration(spec, root, root_fd))
+            bundle.write(self._bundle, bundle.configuration(spec, root, root_fd))
             os.close(root_fd)
 
         self._made = True
-        arguments = ["create", "--bundle", f"{self._directory}/bundle"]
+        arguments = ["create", "--bundle", self._bundle]
         started = self._begin(arguments, [self._identifier], streams, terminal, prepare)
         self._run(["start", self._identifier])
         self.init = started
@@ -114,47 +115,51 @@ class ExternalContainer(Container):
         """Run what leaves a process behind; return that with the master of its terminal."""
         pid_file = f"{self._directory}/pid"
         arguments = [*arguments, "--pid-file", pid_file]
-        master = -1
         if terminal:
-            # By the descriptor: unix(7) takes paths of 108 bytes at most.
-            directory = os.open(self._directory, os.O_PATH | os.O_DIRECTORY)
-            console = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                console.bind(f"/proc/self/fd/{directory}/{_SOCKET}")
-                console.listen(1)
-                arguments += ["--console-socket", f"/proc/self/fd/{directory}/{_SOCKET}"]
-                self._run([*arguments, *last], streams, prepare, keep=directory)
-                master = _receive_terminal(console)
-            finally:
-                console.close()
-                os.unlink(f"{self._directory}/{_SOCKET}")
-                os.close(directory)
+            master = self._run_with_terminal([*arguments, "--console-socket", _SOCKET, *last], streams, prepare)
         else:
             self._run([*arguments, *last], streams, prepare)
+            master = -1
         with open(pid_file, encoding="ascii") as file:  # noqa: PTH123 - lean
             pid = int(file.read())
         os.unlink(pid_file)
         return Started(pid, os.pidfd_open(pid), master)
+
+    def _run_with_terminal(
+        self, arguments: list[str], streams: tuple[int, int, int], prepare: Callable[[], None]
+    ) -> int:
+        """Run what sends a terminal's master to the socket in its working directory; return that.
+
+        Neither that path nor the one to bind is long (unix(7): 108 bytes), and no descriptor of the host's is
+        left to the runtime, which may leave it to the container (CVE-2024-21626).
+        """
+        directory = os.open(self._bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        path = f"/proc/self/fd/{directory}/{_SOCKET}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            try:
+                listener.bind(path)
+                listener.listen(1)
+                self._run(arguments, streams, prepare)
+                return _receive_terminal(listener)
+            finally:
+                os.unlink(path)
+                os.close(directory)
 
     def _run(
         self,
         arguments: list[str],
         streams: tuple[int, int, int] | None = None,
         prepare: Callable[[], None] = lambda: None,
-        keep: int = -1,
     ) -> None:
-        """Run the program until it ends; raises `SetupError` with the reason that it logged.
-
-        `keep` is a descriptor that it gets, too.
-        """
+        """Run the program until it ends; raises `SetupError` with the reason that it logged."""
         log = f"{self._directory}/{_LOG}"
+        if os.path.exists(log):
+            os.unlink(log)  # of an earlier call
         options = ["--root", f"{self._directory}/state", "--log", log, "--log-format", "json"]
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
-            if keep >= 0:
-                os.set_inheritable(keep, True)
-            self._become([*self._command, *options, *arguments], streams, prepare, [writer, keep])
+            self._become([*self._command, *options, *arguments], streams, prepare, writer)
         os.close(writer)
         with open(reader, "rb") as pipe:  # noqa: PTH123 - lean
             fault = pipe.read().decode()
@@ -167,22 +172,22 @@ class ExternalContainer(Container):
         command: list[str],
         streams: tuple[int, int, int] | None,
         prepare: Callable[[], None],
-        kept: list[int],
+        writer: int,
     ) -> None:
-        """Execute the program; what goes wrong before goes through the pipe, the first of `kept`."""
+        """Execute the program in the bundle's directory; what goes wrong before goes through the pipe."""
         try:
             prepare()
             null = os.open("/dev/null", os.O_RDWR)
             for number, fd in enumerate(streams or (null, null, null)):
                 os.dup2(fd, number)
-            process.close_all_but(kept)
+            process.close_all_but([writer])
             program.reset_signals()
-            os.chdir("/")
+            os.chdir(self._bundle)
             path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
             with step(f"run {command[0]}"):
                 os.execve(command[0], command, {"PATH": path, "XDG_RUNTIME_DIR": "/run"})
         except BaseException as error:
-            os.write(kept[0], describe(error)[0].encode())
+            os.write(writer, describe(error)[0].encode())
         finally:
             os._exit(1)
 
