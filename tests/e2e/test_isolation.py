@@ -283,3 +283,6 @@ def test_a_cgroup_parent_leads_nowhere_else(client: Client) -> None:
     box = client.detached("--cgroup-parent", "../../proa-test-parent", BUSYBOX, "sleep", "1000")
     pid = client.inspect(box, "{{.State.Pid}}").strip()
     assert f":/proa-test-parent/{box}" in Path(f"/proc/{pid}/cgroup").read_text()
+    client.ok("rm", "-f", box)
+    for parent in Path("/sys/fs/cgroup").glob("**/proa-test-parent"):
+        parent.rmdir()  # it is the user's: neither Docker nor Proa know whether they made it

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 
@@ -173,3 +174,13 @@ def test_what_another_containers_network_decides(client: Client, options: tuple[
     options = ("--network", f"container:{donor}", *options)
     match = f"conflicting options: {what} and the network mode"
     client.fails("run", "--rm", *options, BUSYBOX, "true", code=125, match=match)
+
+
+def test_the_namespace_can_be_entered(client: Client) -> None:
+    box = client.detached(BUSYBOX, "sleep", "1000")
+    key = client.inspect(box, "{{.NetworkSettings.SandboxKey}}")
+    command = ["nsenter", f"--net={key}", "ip", "-br", "-4", "address"]
+    seen = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert client.inspect(box, "{{.NetworkSettings.IPAddress}}") in seen.stdout
+    client.ok("kill", box)
+    assert client.inspect(box, "{{.NetworkSettings.SandboxKey}}") == ""

@@ -154,7 +154,8 @@ def _network_settings(record: Container, version: Version) -> dict[str, Any]:
     return {
         "Bridge": "",
         "SandboxID": sandbox,
-        "SandboxKey": "",
+        # A file of the namespace for nsenter(1) and its like; Docker keeps one mounted, Proa leaves no mounts.
+        "SandboxKey": f"/proc/{record.state.pid}/ns/net" if record.running else "",
         "Ports": networks.port_map(record),
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
