@@ -52,13 +52,8 @@ def can_take_over(path: str, cgroup: Cgroup) -> bool:
     return os.path.dirname(path) == os.path.dirname(cgroup.path)
 
 
-def exists(path: str) -> bool:
-    """Whether it is still there under its first name."""
-    return CgroupV1(path).exists()
-
-
 def remove(path: str) -> None:
-    """Remove a prepared cgroup that nobody took."""
+    """Remove a prepared cgroup that nobody took, also one that was not complete."""
     CgroupV1(path).remove()
 
 

@@ -114,7 +114,7 @@ class Sandbox:
         """End a child that has not been started, with what it prepared."""
         end(self._pid, self._pidfd)
         self._channel.close()
-        if self._cgroup and prepared_cgroups.exists(self._cgroup):
+        if self._cgroup:
             prepared_cgroups.remove(self._cgroup)
 
 
