@@ -45,6 +45,7 @@ from proa.snapshots.overlay import make_writable, overlay_mount
 from proa.snapshots.trash import Trash
 
 _log = logging.getLogger(__name__)
+_VOLATILE_MARK = ("work", "work", "incompat")  # overlayfs leaves it in its work directory
 
 
 class Containers:
@@ -193,7 +194,7 @@ class Containers:
             os.makedirs(directory, mode=0o710, exist_ok=True)
             make_writable(directory)
         elif options:
-            shutil.rmtree(f"{directory}/work/work/incompat", ignore_errors=True)
+            shutil.rmtree(Path(directory, *_VOLATILE_MARK), ignore_errors=True)
         mountpoint = self.settings.exec_root / "rootfs"
         return {
             **overlay_mount(self.layers, record.layers, directory),
