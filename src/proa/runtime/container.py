@@ -53,8 +53,8 @@ class Container:
             self._sandbox.discard()
             self._sandbox = None
         self._sandbox = self._sandbox or Sandbox(own_pids=own_pids)
+        self._has_cgroup = True  # or a part of it, if that fails
         self.warnings = self._sandbox.make_cgroup(self._outline["cgroup"], self._outline["resources"])
-        self._has_cgroup = True
 
     def start(self, spec_path: str, streams: tuple[int, int, int]) -> Started:
         """Let process 1 run the program that the specification file says.

@@ -51,7 +51,7 @@ class ExternalContainer(Container):
         self._made = False
 
     def prepare(self) -> None:
-        """Nothing: the runtime makes the cgroup."""
+        """Be ready for a bundle and for children: the cgroup is made by the runtime."""
         os.makedirs(self._bundle, mode=0o700, exist_ok=True)
         process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
 

@@ -228,9 +228,12 @@ class Shim:
     def _abandon(self) -> None:
         """The container did not start: say no more, but let clients read what there is."""
         self.server.unlisten(self.directory)
-        if self.container:
-            self.container.close()
-            self.container = None
+        container, self.container = self.container, None
+        try:
+            if container:
+                container.close()
+        except OSError:
+            pass  # a cgroup that is somebody else's: why there was no start is what must be told
         self._end_when_served()
 
     def _created(self) -> Container:

@@ -56,13 +56,14 @@ def recorded_exit(containers: Containers, identifier: str) -> dict[str, Any]:
     try:
         result: dict[str, Any] = json.loads(path.read_bytes())
     except (FileNotFoundError, json.JSONDecodeError):
-        containers.later(_end_processes(containers.cgroup_path(containers.get(identifier))))
+        containers.later(_end_processes(containers, containers.get(identifier)))
         return {"exit_code": SHIM_LOST, "oom_killed": False, "finished_at": times.now()}
     return result
 
 
-async def _end_processes(cgroup_path: str) -> None:
-    """End what a killed shim has left: nobody would ever tell of it."""
+async def _end_processes(containers: Containers, record: Container) -> None:
+    """End what a killed shim has left, before the container can start again: nobody would ever tell of it."""
+    cgroup_path = containers.cgroup_path(record)
     cgroup = cgroups.open(cgroup_path)
 
     def end() -> None:
@@ -72,7 +73,9 @@ async def _end_processes(cgroup_path: str) -> None:
         cgroups.remove_unified(cgroup_path)
 
     try:
-        await asyncio.to_thread(end)
+        async with containers.lock(record):
+            if not record.running:
+                await asyncio.to_thread(end)
     except OSError as error:
         _log.warning("the cgroup %s of a killed shim can not be removed: %s", cgroup_path, error)
     finally:

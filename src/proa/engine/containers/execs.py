@@ -176,7 +176,8 @@ class Execs:
 
     def forget_container(self, container_id: str) -> None:
         """Forget a removed container's execs, but not at once: clients ask for the exit code at the end."""
-        asyncio.get_running_loop().call_later(_REMEMBERED, self._forget, container_id)
+        if any(item.container_id == container_id for item in self._execs.values()):
+            asyncio.get_running_loop().call_later(_REMEMBERED, self._forget, container_id)
 
     def _forget(self, container_id: str) -> None:
         for identifier in [key for key, item in self._execs.items() if item.container_id == container_id]:
