@@ -59,8 +59,8 @@ def _renderer(form: str) -> Callable[[Any], str] | None:
     """Return what makes a line of an object, None for a list of all as JSON."""
     if form in ("", "json"):
         return None
-    from proa.cli.formatting.template import Template
-    from proa.cli.formatting.template_syntax import TemplateError
+    from proa.templates.syntax import TemplateError
+    from proa.templates.template import Template
 
     try:
         return Template(form).render

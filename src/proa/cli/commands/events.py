@@ -36,7 +36,7 @@ def _run(invocation: Invocation) -> None:
 def _renderer(form: str) -> Callable[[Any], str]:
     if not form:
         return _line
-    from proa.cli.formatting.template import Template
+    from proa.templates.template import Template
 
     return Template("{{json .}}" if form == "json" else form).render
 

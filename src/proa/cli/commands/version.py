@@ -39,7 +39,7 @@ def _run(invocation: Invocation) -> None:
     form = invocation["format"]
     show = None
     if form:
-        from proa.cli.formatting.template import Template
+        from proa.templates.template import Template
 
         show = Template("{{json .}}" if form == "json" else form)
     versions: dict[str, Any] = {"Client": client_version()}

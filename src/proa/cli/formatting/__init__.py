@@ -1,1 +1,1 @@
-"""What users read: Go templates for `--format`, tables, sizes, ages, progress."""
+"""What users read: tables, sizes, ages, progress. Go templates for `--format` are `proa.templates`."""

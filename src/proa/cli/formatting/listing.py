@@ -63,9 +63,9 @@ class Listing:
         return lines
 
     def _templated(self, objects: Iterable[Any], form: str) -> list[str]:
-        from proa.cli.formatting.template import Template
-        from proa.cli.formatting.template_syntax import TemplateError
-        from proa.cli.formatting.template_values import Fields
+        from proa.templates.syntax import TemplateError
+        from proa.templates.template import Template
+        from proa.templates.values import Fields
 
         table = form.startswith("table ")
         text = form.removeprefix("table ").strip() if table else form

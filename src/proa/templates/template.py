@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proa.cli.formatting.template_functions import FUNCTIONS, LAZY, FunctionError, show, truth
-from proa.cli.formatting.template_syntax import (
+from proa.templates.functions import FUNCTIONS, LAZY, FunctionError, show, truth
+from proa.templates.syntax import (
     Branch,
     Call,
     Dot,
@@ -25,7 +25,7 @@ from proa.cli.formatting.template_syntax import (
     Text,
     parse,
 )
-from proa.cli.formatting.template_values import Absent, Fields, Map, typed
+from proa.templates.values import Absent, Fields, Map, typed
 
 
 class _Leave(Exception):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from proa.cli.formatting.template import Template
-from proa.cli.formatting.template_syntax import TemplateError
+from proa.templates.syntax import TemplateError
+from proa.templates.template import Template
 
 DATA: dict[str, Any] = {
     "Id": "abc",

@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from proa.cli.formatting.template_values import Absent, Fields
+from proa.templates.values import Absent, Fields
 
 # {{and}} ends at the first false value, {{or}} at the first true one.
 LAZY = {"and": False, "or": True}

@@ -1,0 +1,1 @@
+"""Go's text/template with docker's functions: what `--format` and a log's tag are written in."""
