@@ -199,7 +199,7 @@ async def _until(stop: asyncio.Event, engine: Engine, server: Server, idle_exit:
                 await stop.wait()
         except TimeoutError:
             now = asyncio.get_running_loop().time()
-            if server.connections or any(record.running for record in engine.containers.all()):
+            if server.connections or any(record.active for record in engine.containers.all()):
                 idle_since = now
             elif now - idle_since >= idle_exit:
                 _log.info("nothing to do for %s seconds: leaving", idle_exit)

@@ -37,6 +37,10 @@ def not_running(identifier: str) -> Conflict:
     return Conflict(f"container {identifier} is not running")
 
 
+def restarting(identifier: str) -> Conflict:
+    return Conflict(f"Container {identifier} is restarting, wait until the container is running")
+
+
 def invalid_cidr(text: str) -> InvalidArgument:
     return InvalidArgument(f"invalid CIDR address: {text}")
 

@@ -77,6 +77,18 @@ class Engine:
         self.process.kill()
         self.process.wait(10)
 
+    def crash(self) -> None:
+        """What a crash of the host leaves: no process, nothing of the execution state."""
+        running = [row["Id"] for row in self.api.get("/containers/json").json]
+        pids = [self.api.get(f"/containers/{each}/json").json["State"]["Pid"] for each in running]
+        self.kill()
+        for pid in filter(None, pids):
+            shim = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            os.kill(int(shim), signal.SIGKILL)  # the container ends with it
+        for pid in filter(None, pids):
+            eventually(lambda pid=pid: not Path(f"/proc/{pid}").exists())  # type: ignore[misc]
+        shutil.rmtree(self.exec_root)
+
     def stop(self) -> None:
         """Remove what is there, stop proad politely and delete the directory: nothing may stay."""
         try:

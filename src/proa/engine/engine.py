@@ -132,6 +132,7 @@ class Engine:
         await asyncio.to_thread(self.bridge.setup, [endpoint for endpoint in running if endpoint.address])
         self.containers.network_up = True
         self.networks.describe_bridge(self.bridge)
+        self.containers.restarts.begin()
         self.trash.empty()
 
     async def close(self) -> None:

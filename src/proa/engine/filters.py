@@ -50,7 +50,7 @@ def select_containers(
     tests = list(_tests(filters, find, find_image))
     selected = []
     for record in sorted(containers, key=lambda record: record.created, reverse=True):
-        if (stopped or record.running) and _passes(record, tests):
+        if (stopped or record.active) and _passes(record, tests):
             selected.append(record)
             if len(selected) == limit:
                 break
@@ -90,12 +90,12 @@ def _by_status(values: list[str]) -> Test:
 
 def _by_health(values: list[str]) -> Test:
     _check_values("health", values, _HEALTH)
-    return lambda record: "none" in values  # nothing checks any container's health
+    return lambda record: (record.state.health.status if record.state.health else "none") in values
 
 
 def _by_exit_code(values: list[str]) -> Test:
     codes = {_exit_code(value) for value in values}
-    return lambda record: record.state.exit_code in codes and not record.running and record.state.started_at > 0
+    return lambda record: record.state.exit_code in codes and not record.active and record.state.started_at > 0
 
 
 def _by_volume(values: list[str]) -> Test:
@@ -202,7 +202,7 @@ def prunable(records: Iterable[Container], filters: Filters, now: int) -> list[C
     return [
         record
         for record in records
-        if not record.running
+        if not record.active
         and all(record.created < limit for limit in limits)
         and pruned_by_labels(filters, record.options.labels)
     ]

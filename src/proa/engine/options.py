@@ -91,6 +91,26 @@ class Resources(msgspec.Struct, kw_only=True, omit_defaults=True):
     device_write_iops: list[ThrottleDevice] = []
 
 
+class RestartPolicy(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`--restart`: whether a container that has ended is started again (`containers/restarts.py`)."""
+
+    name: Literal["no", "always", "unless-stopped", "on-failure"] = "no"
+    maximum_retries: int = 0  # on-failure: 0 is without end
+
+
+class Healthcheck(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How the health is checked (`containers/health.py`). Times in nanoseconds; 0: the image's, else a default."""
+
+    test: list[str] = []  # ["CMD", …], ["CMD-SHELL", command], ["NONE"]; [] inherits the image's
+    interval: int = 0
+    timeout: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+    retries: int = 0
+    shell: list[str] = []  # of the image, for CMD-SHELL; [] is /bin/sh -c
+    on_failure: Literal["none", "kill", "restart", "stop"] = "none"  # what is done to an unhealthy container
+
+
 class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Everything `create` can be told. Empty means: what the image says, else Docker's default."""
 
@@ -115,6 +135,8 @@ class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     stop_timeout: int | None = None  # seconds; -1 waits for ever
     exposed_ports: list[str] = []  # "80/tcp"
     platform: str = ""
+    restart_policy: RestartPolicy = msgspec.field(default_factory=RestartPolicy)
+    healthcheck: Healthcheck | None = None
     auto_remove: bool = False
     ephemeral: bool = False  # the writable layer lives in memory
     init: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,12 +27,29 @@ class Status(StrEnum):
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.CREATED: frozenset({Status.RUNNING, Status.EXITED, Status.REMOVING}),
     Status.RUNNING: frozenset({Status.PAUSED, Status.RESTARTING, Status.EXITED}),
-    Status.PAUSED: frozenset({Status.RUNNING, Status.EXITED}),
+    Status.PAUSED: frozenset({Status.RUNNING, Status.RESTARTING, Status.EXITED}),
     Status.RESTARTING: frozenset({Status.RUNNING, Status.EXITED, Status.REMOVING}),
     Status.EXITED: frozenset({Status.RUNNING, Status.RESTARTING, Status.REMOVING}),
     Status.REMOVING: frozenset({Status.DEAD}),
     Status.DEAD: frozenset({Status.REMOVING}),
 }
+
+
+class ProbeResult(msgspec.Struct, kw_only=True):
+    """One health check. `exit_code` is -1 for one that could not run or took too long."""
+
+    start: int
+    end: int
+    exit_code: int
+    output: str
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """What the checks of a container's health have found."""
+
+    status: Literal["starting", "healthy", "unhealthy"] = "starting"
+    failing_streak: int = 0
+    log: list[ProbeResult] = []  # the last ones, the newest at the end
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -45,6 +62,9 @@ class State(msgspec.Struct, kw_only=True):
     oom_killed: bool = False
     started_at: int = 0
     finished_at: int = 0
+    restart_count: int = 0  # by the policy, since somebody started it
+    stopped_by_user: bool = False  # the end was asked for: only `always` starts it again, with the engine
+    health: Health | None = None
 
     def transition(self, status: Status) -> None:
         """Enter `status`, or raise `Conflict` where the table does not allow it."""
@@ -104,8 +124,13 @@ class Container(msgspec.Struct, kw_only=True):
 
     @property
     def running(self) -> bool:
-        """Whether its process exists."""
+        """Whether its process exists: not so between an end and the restart that the policy asks for."""
         return self.state.status in (Status.RUNNING, Status.PAUSED)
+
+    @property
+    def active(self) -> bool:
+        """Whether it counts as running for users: its process exists, or will again without them."""
+        return self.running or self.state.status is Status.RESTARTING
 
 
 class Exec(msgspec.Struct, kw_only=True):

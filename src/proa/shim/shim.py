@@ -150,7 +150,12 @@ class Shim:
         self._session_named(message.get("exec", "")).resize(message["rows"], message["columns"])
 
     def do_kill(self, message: dict[str, Any], descriptors: list[int]) -> None:
-        """Signal process 1, by its pidfd: the number may belong to somebody else already."""
+        """Signal process 1, by its pidfd: the number may belong to somebody else already; or an exec's group."""
+        if "exec" in message:
+            session = self._session_named(message["exec"])
+            if session.exit_code is None:  # nobody else reaps it: the number is its own until then
+                os.killpg(session.pid, message["signal"])
+            return
         init = self._running().init
         assert init is not None
         signal.pidfd_send_signal(init.pidfd, message["signal"])

@@ -145,7 +145,7 @@ def test_docker_understands_the_answers(cli: Cli, arguments: tuple[str, ...], sh
     ("arguments", "shown"),
     [
         (("run", "-p", "80:80", "busybox"), "publishing ports (PortBindings): not supported yet"),
-        (("run", "--restart", "always", "busybox"), "restart policies (RestartPolicy): not supported yet"),
+        (("run", "--storage-opt", "size=1G", "busybox"), "storage options (StorageOpt): not supported yet"),
         (("network", "create", "mine"), "user-defined networks are not supported yet"),
         (("rm", "nobody"), "No such container: nobody"),
         (("rmi", "nothing"), "No such image: nothing"),

@@ -34,7 +34,8 @@ LACKING = {
     },  # swarm
     "version": set(),
 }  # fmt: skip
-OWN = {"run": {"ephemeral"}, "create": {"ephemeral"}, "volume create": {"name"}}
+_RUN = {"ephemeral", "health-on-failure"}
+OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}}
 
 COMMANDS = [
     *(name for name in TOP),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from proa.api.translate import supervision
 from proa.api.translate.mounts import mounts
 from proa.api.translate.unsupported import refuse
 from proa.api.types import host_config as wire
@@ -48,6 +49,8 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         stop_timeout=body.stop_timeout if isinstance(body.stop_timeout, int) else None,
         exposed_ports=[_port(text) for text in body.exposed_ports or ()],
         platform=platform,
+        restart_policy=supervision.restart_policy(host.restart_policy, auto_remove=host.auto_remove),
+        healthcheck=supervision.healthcheck(body, annotations),
         auto_remove=host.auto_remove,
         ephemeral=_is_true(annotations.get(EPHEMERAL, "")) or _is_true(body.labels.get(EPHEMERAL, "")),
         init=host.init is True,

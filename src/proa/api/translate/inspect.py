@@ -8,7 +8,7 @@ import msgspec
 
 from proa import times
 from proa.api.request import without_nulls
-from proa.api.translate import networks
+from proa.api.translate import networks, supervision
 from proa.api.translate.containers import mount
 from proa.api.types.containers import Config, CreateBody
 from proa.api.types.host_config import HostConfig
@@ -43,7 +43,7 @@ def document(record: Container, execs: list[Exec], settings: Settings, version: 
         "HostsPath": str(files / "hosts"),
         "LogPath": str(log_path(directory, record.id)) if record.options.log_driver != "none" else "",
         "Name": f"/{record.name}",
-        "RestartCount": 0,
+        "RestartCount": record.state.restart_count,
         "Driver": "overlay2",
         "Platform": "linux",
         "MountLabel": "",
@@ -67,7 +67,7 @@ def _body(record: Container) -> CreateBody:
 
 
 def _state(state: State) -> dict[str, Any]:
-    return {
+    document = {
         "Status": str(state.status),
         "Running": state.status in (Status.RUNNING, Status.PAUSED, Status.RESTARTING),
         "Paused": state.status is Status.PAUSED,
@@ -80,6 +80,9 @@ def _state(state: State) -> dict[str, Any]:
         "StartedAt": times.format_time(state.started_at),
         "FinishedAt": times.format_time(state.finished_at),
     }
+    if state.health:
+        document["Health"] = supervision.health(state.health)
+    return document
 
 
 def _host_config(record: Container, body: CreateBody, settings: Settings, version: Version) -> dict[str, Any]:
@@ -99,7 +102,8 @@ def _host_config(record: Container, body: CreateBody, settings: Settings, versio
     host.runtime = options.runtime or DEFAULT_RUNTIME
     host.shm_size = host.shm_size or settings.default_shm_size
     host.log_config.type = host.log_config.type or "json-file"
-    host.restart_policy.name = host.restart_policy.name or "no"
+    host.restart_policy.name = options.restart_policy.name
+    host.restart_policy.maximum_retry_count = options.restart_policy.maximum_retries
     if not options.privileged:
         host.masked_paths = defaults.masked_paths() if host.masked_paths is None else host.masked_paths
         if host.readonly_paths is None:
@@ -139,6 +143,8 @@ def _config(record: Container, body: CreateBody) -> dict[str, Any]:
     config["Volumes"] = {path: {} for path in [*(body.volumes or ()), *declared]} or None
     if options.exposed_ports:
         config["ExposedPorts"] = {port: {} for port in networks.expanded(options.exposed_ports)}
+    if options.healthcheck and (check := supervision.configuration(options.healthcheck)):
+        config["Healthcheck"] = check
     if options.stop_signal:
         config["StopSignal"] = options.stop_signal
     if options.stop_timeout is not None:

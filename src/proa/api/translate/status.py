@@ -33,10 +33,16 @@ def human_duration(nanoseconds: int) -> str:
     return f"{hours} hours"
 
 
+def _health(state: State) -> str:
+    if state.health is None:
+        return ""
+    return " (health: starting)" if state.health.status == "starting" else f" ({state.health.status})"
+
+
 def describe(state: State, now: int) -> str:
     """Return the Status column for a container's state at `now`, in nanoseconds since the epoch."""
     if state.status is Status.RUNNING:
-        return f"Up {human_duration(now - state.started_at)}"
+        return f"Up {human_duration(now - state.started_at)}{_health(state)}"
     if state.status is Status.PAUSED:
         return f"Up {human_duration(now - state.started_at)} (Paused)"
     ago = human_duration(now - state.finished_at)

@@ -1,4 +1,4 @@
-"""The flags that `run` and `create` share: docker's, and `--ephemeral`."""
+"""The flags that `run` and `create` share: docker's, `--ephemeral` and `--health-on-failure`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ FLAGS = (
     ("group-add", "", "list", "Additional groups of the user"),
     ("health-cmd", "", "string", "Command that checks the health"),
     ("health-interval", "", "duration", "Time between two checks (ms|s|m|h)", "sizes.duration"),
+    ("health-on-failure", "", "string", "Action on a container that becomes unhealthy: kill, restart, stop"),
     ("health-retries", "", "int", "Failures in a row that make it unhealthy"),
     ("health-start-interval", "", "duration", "Time between checks while starting", "sizes.duration"),
     ("health-start-period", "", "duration", "Time to start, when failures do not count", "sizes.duration"),

@@ -69,6 +69,8 @@ def annotations_body(options: Options, body: dict[str, Any]) -> None:
     annotations = mapping(options["annotation"])
     if options["ephemeral"]:
         annotations["org.proa.ephemeral"] = "true"
+    if options["health-on-failure"]:
+        annotations["org.proa.health-on-failure"] = options["health-on-failure"]
     body["HostConfig"]["Annotations"] = annotations
 
 

@@ -103,6 +103,7 @@ async def _take_over(containers: Containers, record: Container, run: Run, state:
     record.state.pid = state["pid"]
     record.state.started_at = state["started_at"]
     containers.store.save(record)
+    containers.probing.resume(record)
     containers.execs.adopt(record.id, state["execs"])
 
 

@@ -6,7 +6,6 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from proa import wording
 from proa.engine.containers.run import Pending, Run
 from proa.engine.containers.shims import ShimError
 from proa.engine.records import Container, Status
@@ -24,15 +23,11 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
     """
     if record.state.status == Status.PAUSED:
         raise Conflict(f"container {record.id} is paused, unpause the container before attach")
+    connection = containers.connection(record) if record.active else None
     containers.emit("attach", record)
-    own = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    pending = Pending(own, request, record.options.tty)
-    if record.running:
-        run = containers.runs.get(record.id)
-        if run is None or run.connection is None:
-            os.close(own)
-            raise wording.not_running(record.id)
-        await pending.attach(run.connection)
+    pending = Pending(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3), request, record.options.tty)
+    if connection:
+        await pending.attach(connection)
     else:
         containers.runs.setdefault(record.id, Run()).hold(pending)
     os.close(fd)
@@ -40,11 +35,9 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
 
 async def resize(containers: Containers, record: Container, rows: int, columns: int) -> None:
     """Set the size of the container's terminal; the first size may come before the first prompt."""
-    run = containers.runs.get(record.id)
-    if not record.running or run is None or run.connection is None:
-        raise wording.not_running(record.id)
+    connection = containers.connection(record)
     try:
-        await run.connection.request("resize", rows=rows, columns=columns)
+        await connection.request("resize", rows=rows, columns=columns)
     except ShimError as error:
         raise Conflict(f"cannot resize {record.id}: {error.message}") from error
     containers.emit("resize", record, height=str(rows), width=str(columns))

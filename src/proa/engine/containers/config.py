@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from proa.engine.containers import health
 from proa.engine.images.image import Image
 from proa.engine.options import ContainerOptions, Mount
 from proa.errors import InvalidArgument
@@ -36,6 +37,7 @@ def merged(options: ContainerOptions, image: Image) -> ContainerOptions:
         user=options.user or config.user,
         working_dir=options.working_dir or config.working_dir,
         stop_signal=options.stop_signal or config.stop_signal,
+        healthcheck=health.merged(options.healthcheck, config),
         labels={**config.labels, **options.labels},
         exposed_ports=sorted({*config.exposed_ports, *options.exposed_ports}),
         mounts=[*options.mounts, *_image_volumes(options, config.volumes)],

@@ -14,13 +14,16 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from proa import cgroups
+from proa import cgroups, wording
 from proa.archive.diff import Change
 from proa.engine import spec
 from proa.engine.containers import attach, changes, commit, create, ending, remove, start, stop, top
 from proa.engine.containers.execs import Execs
 from proa.engine.containers.launching import Launcher
+from proa.engine.containers.probing import Probing
+from proa.engine.containers.restarts import Restarts
 from proa.engine.containers.run import Run
+from proa.engine.containers.shims import ShimConnection
 from proa.engine.containers.store import ContainerStore
 from proa.engine.containers.wait import Waiters
 from proa.engine.database import Database
@@ -31,7 +34,7 @@ from proa.engine.logs import LogLine, LogRequest, read
 from proa.engine.names import validate_container_name
 from proa.engine.networks import Networks
 from proa.engine.options import ContainerOptions
-from proa.engine.records import Container, EndpointRecord
+from proa.engine.records import Container, EndpointRecord, Status
 from proa.engine.requests import AttachRequest, Created, ExitStatus
 from proa.engine.runtimes import Runtimes
 from proa.engine.security import Filters
@@ -84,6 +87,8 @@ class Containers:
         self.waiters = Waiters()
         self.runs: dict[str, Run] = {}
         self.execs = Execs(self)
+        self.probing = Probing(self)
+        self.restarts = Restarts(self)
         self.cgroup_version = cgroups.detect()
         self.network_up = False  # set once the bridge is
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -113,7 +118,7 @@ class Containers:
 
     async def restart(self, name: str, timeout: int | None = None, signal: str = "") -> None:
         record = self.get(name)
-        if record.running:
+        if record.active:
             await stop.stop(self, record, timeout, signal)
         async with self.lock(record):
             await start.start(self, record)
@@ -177,6 +182,15 @@ class Containers:
         if lock is None:
             lock = self._locks[record.id] = asyncio.Lock()
         return lock
+
+    def connection(self, record: Container) -> ShimConnection:
+        """Return the shim of a container that runs; raises `Conflict` for one that does not."""
+        if record.state.status is Status.RESTARTING:
+            raise wording.restarting(record.id)
+        run = self.runs.get(record.id)
+        if not record.running or run is None or run.connection is None:
+            raise wording.not_running(record.id)
+        return run.connection
 
     def directory(self, record: Container) -> Path:
         """Where a container's files are: on disk, or in the memory of its shim if it is ephemeral."""
@@ -269,6 +283,8 @@ class Containers:
 
     async def close(self) -> None:
         """Leave all containers to their shims."""
+        self.restarts.close()
+        await self.probing.close()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self.store.settle()

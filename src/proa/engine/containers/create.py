@@ -11,7 +11,7 @@ import msgspec
 
 from proa import cgroups, ids, times
 from proa.engine import names, resources
-from proa.engine.containers import config, mountpoints, view
+from proa.engine.containers import config, health, mountpoints, view
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container
 from proa.engine.requests import Created
@@ -82,7 +82,8 @@ def _check(containers: Containers, options: ContainerOptions) -> list[str]:
         raise Unsupported(f"--init is a part of Proa's own runtime: the runtime {options.runtime} has none")
     security = Security.of(options, containers.filters)
     limits = resources.specification(options, options.privileged)
-    return [*resources.warnings(options), *cgroups.unsupported(limits), *security.warnings]
+    checks = health.examine(options.healthcheck) if options.healthcheck else []
+    return [*resources.warnings(options), *cgroups.unsupported(limits), *security.warnings, *checks]
 
 
 def _platform_warnings(options: ContainerOptions, image: Image) -> list[str]:

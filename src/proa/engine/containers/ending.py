@@ -9,6 +9,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from proa import cgroups, times
+from proa.engine.containers import restart_policy
 from proa.engine.containers.runtime_files import clear
 from proa.engine.records import Container, Status
 from proa.shim import protocol
@@ -95,10 +96,13 @@ def ended(containers: Containers, record: Container, result: dict[str, Any]) -> 
     if not record.running:
         return
     state = record.state
-    state.transition(Status.EXITED)
     state.pid = 0
     state.exit_code, state.oom_killed = result["exit_code"], result["oom_killed"]
     state.finished_at = result["finished_at"]
+    again = restart_policy.wanted(record)
+    state.transition(Status.RESTARTING if again else Status.EXITED)
+    state.restart_count += again
+    containers.probing.pause(record)
     run = containers.runs.get(record.id)
     containers.release_endpoint(record, run)
     saved = record.options.auto_remove or containers.store.save(record)
@@ -106,7 +110,8 @@ def ended(containers: Containers, record: Container, result: dict[str, Any]) -> 
         _log.warning("container %s: %d bytes of its log could not be written", record.id, lost)
     if state.oom_killed:
         containers.emit("oom", record)
-    containers.emit("die", record, exitCode=str(state.exit_code))
+    duration = max(0, state.finished_at - state.started_at) // times.SECOND
+    containers.emit("die", record, execDuration=str(duration), exitCode=str(state.exit_code))
     if run and not run.memory:
         containers.runs.pop(record.id)
         run.close()
@@ -114,5 +119,7 @@ def ended(containers: Containers, record: Container, result: dict[str, Any]) -> 
             clear(containers.settings.runtime_directory(record.id))
     containers.execs.container_ended(record.id)
     containers.waiters.exited(record)
+    if again:
+        containers.restarts.schedule(record)
     if record.options.auto_remove:
         containers.later(containers.remove_ended(record))

@@ -142,6 +142,12 @@ class Execs:
         except ShimError as error:
             raise Conflict(f"cannot resize exec {identifier}: {error.message}") from error
 
+    async def kill(self, identifier: str, signal: int) -> None:
+        """Send a signal to the process and what it has started; too late is no error."""
+        execution = self.get(identifier)
+        connection = self._running(self._containers.get(execution.container_id))
+        await connection.request("kill", exec=execution.id, signal=signal)
+
     def exited(self, identifier: str, code: int) -> None:
         """Record the end of a process."""
         execution = self._execs.get(identifier)
@@ -192,12 +198,9 @@ class Execs:
             del self._execs[identifier]
 
     def _running(self, record: Container) -> ShimConnection:
-        run = self._containers.runs.get(record.id)
         if record.state.status == Status.PAUSED:
             raise Conflict(f"Container {record.id} is paused, unpause the container before exec")
-        if not record.running or run is None or run.connection is None:
-            raise wording.not_running(record.id)
-        return run.connection
+        return self._containers.connection(record)
 
     def _emit(self, action: str, record: Container, execution: Exec) -> None:
         command = " ".join(execution.command)

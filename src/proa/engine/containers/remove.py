@@ -33,16 +33,17 @@ async def remove_ended(containers: Containers, record: Container) -> None:
 async def _remove(containers: Containers, record: Container, *, force: bool, volumes: bool) -> None:
     if record.state.status == Status.REMOVING:
         raise Conflict(f"removal of container {record.id} is already in progress")
-    if record.running:
+    if record.running or record.state.status == Status.RESTARTING:
         if not force:
-            state = "paused" if record.state.status == Status.PAUSED else "running"
+            state = str(record.state.status)
             advice = "stop the container before removing or force remove"
             if state == "paused":
                 advice = "unpause and then " + advice
             raise Conflict(
                 f'cannot remove container "{record.name}": container is {state}: {advice}'
             )
-        await stop.kill(containers, record, "SIGKILL")
+        if record.running:
+            await stop.kill(containers, record, "SIGKILL")
         if record.running:
             raise Conflict(f"cannot remove container {record.name}: could not kill it: it does not end")
     if record.id in containers.store:  # --rm may have been faster
@@ -56,6 +57,7 @@ async def remove_now(containers: Containers, record: Container, *, volumes: bool
     """
     if record.id not in containers.store or record.state.status == Status.REMOVING:
         return
+    containers.restarts.forget(record)
     record.state.transition(Status.REMOVING)
     run = containers.runs.pop(record.id, None)
     if run and run.connection:

@@ -40,9 +40,12 @@ _USERS_MISTAKES = ("unable to find user", "unable to find group", "uids and gids
 _PATIENCE = 120.0  # seconds; a start copies nothing and waits for nothing that takes longer
 
 
-async def start(containers: Containers, record: Container) -> None:
-    """Start a container; raises `NotModified` if it runs. A container that can not start says why in its state."""
-    if record.running:
+async def start(containers: Containers, record: Container, *, automatic: bool = False) -> None:
+    """Start a container; raises `NotModified` if it runs. A container that can not start says why in its state.
+
+    An `automatic` start is the restart policy's, any other begins its counting anew.
+    """
+    if record.running or (record.state.status == Status.RESTARTING and not automatic):
         raise NotModified(f"container {record.id} is already running")
     if record.state.status == Status.REMOVING:
         raise Conflict("container is marked for removal and cannot be started")
@@ -60,8 +63,13 @@ async def start(containers: Containers, record: Container) -> None:
     record.state.pid = result["pid"]
     record.state.started_at = result["started_at"]
     record.state.error, record.state.exit_code, record.state.oom_killed = "", 0, False
+    if not automatic:
+        containers.restarts.forget(record)
+        record.state.restart_count, record.state.stopped_by_user = 0, False
+    containers.probing.started(record)
     containers.store.save(record)
     containers.emit("start", record)
+    containers.probing.resume(record)
     if run.early_exit:
         ending.ended(containers, record, run.early_exit)
     elif run.connection is None:
@@ -124,6 +132,8 @@ async def _failed(containers: Containers, record: Container, run: Run, error: Ba
     record.state.error = message
     record.state.exit_code = exit_code(message)
     record.state.finished_at = times.now()
+    if record.state.status == Status.RESTARTING:
+        record.state.transition(Status.EXITED)
     containers.store.save(record)
     if record.options.auto_remove:
         await containers.remove_now(record, volumes=True)

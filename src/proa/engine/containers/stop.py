@@ -6,7 +6,6 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from proa import wording
 from proa.engine import names
 from proa.engine.containers.shims import ShimError, ShimGone
 from proa.engine.records import Container, Status
@@ -16,14 +15,20 @@ if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
 DEFAULT_TIMEOUT = 10  # seconds
+# Signals that ask a program to end; the others, such as SIGHUP, often mean something else to it.
+_ENDING = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT})
 _KILL_WAIT = 10.0  # seconds until a SIGKILL must have done its work
 
 
 async def kill(containers: Containers, record: Container, text: str) -> None:
     """Send a signal to process 1; raises `Conflict` if the container does not run."""
     number = names.parse_signal(text or "SIGKILL")
+    if record.state.status is Status.RESTARTING and await containers.restarts.give_up(record):
+        return  # there is nobody to signal, and nobody will be
     if not record.running:
         raise Conflict(f"cannot kill container: {record.name}: container {record.id} is not running")
+    if number in _ENDING or number == _stop_signal(record):
+        _end_is_wanted(containers, record)
     await send(containers, record, number)
     if number == signal.SIGKILL:
         await _await_end(containers, record, _KILL_WAIT)
@@ -45,10 +50,14 @@ async def send(containers: Containers, record: Container, number: int) -> None:
 
 async def stop(containers: Containers, record: Container, timeout: int | None, text: str = "") -> None:
     """Ask the container to end, kill it after `timeout` seconds (None: its own; negative: never)."""
+    if record.state.status is Status.RESTARTING and await containers.restarts.give_up(record):
+        containers.emit("stop", record)
+        return
     if not record.running:
         raise NotModified(f"container {record.id} is not running")
     options = record.options
-    number = names.parse_signal(text or options.stop_signal or "SIGTERM")
+    number = names.parse_signal(text) if text else _stop_signal(record)
+    _end_is_wanted(containers, record)
     if timeout is None:
         timeout = DEFAULT_TIMEOUT if options.stop_timeout is None else options.stop_timeout
     await send(containers, record, number)
@@ -58,6 +67,17 @@ async def stop(containers: Containers, record: Container, timeout: int | None, t
         containers.emit("kill", record, signal=str(int(signal.SIGKILL)))
         await _await_end(containers, record, _KILL_WAIT)
     containers.emit("stop", record)
+
+
+def _stop_signal(record: Container) -> int:
+    return names.parse_signal(record.options.stop_signal or "SIGTERM")
+
+
+def _end_is_wanted(containers: Containers, record: Container) -> None:
+    """Keep the restart policy from undoing what somebody asks for, also after a crash of the engine."""
+    record.state.stopped_by_user = True
+    if record.options.restart_policy.name != "no":
+        containers.store.save(record)
 
 
 async def _await_end(containers: Containers, record: Container, timeout: float | None) -> bool:
@@ -98,14 +118,16 @@ async def let_go(containers: Containers, record: Container) -> None:
 
 
 async def _request(containers: Containers, record: Container, operation: str) -> None:
-    run = containers.runs.get(record.id)
-    if not record.running or run is None or run.connection is None:
-        raise wording.not_running(record.id)
-    await run.connection.request(operation)
+    await containers.connection(record).request(operation)
 
 
 async def _freeze(containers: Containers, record: Container, operation: str, status: Status) -> None:
     await _request(containers, record, operation)
     record.state.transition(status)
     containers.store.save(record)
-    containers.emit("pause" if operation == "pause" else "unpause", record)
+    if status is Status.PAUSED:
+        containers.probing.pause(record)
+        containers.emit("pause", record)
+    else:
+        containers.probing.resume(record)
+        containers.emit("unpause", record)

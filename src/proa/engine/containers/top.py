@@ -6,7 +6,6 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from proa import wording
 from proa.engine.records import Container
 from proa.errors import Internal, InvalidArgument
 
@@ -19,14 +18,12 @@ _PID_OPTION = re.compile(r"\s+([^\s]*)=\s*(PID[^\s]*)")
 
 async def top(containers: Containers, record: Container, ps_args: str) -> tuple[list[str], list[list[str]]]:
     """Return ps's column titles and the rows of this container's processes."""
-    run = containers.runs.get(record.id)
-    if not record.running or run is None or run.connection is None:
-        raise wording.not_running(record.id)
+    connection = containers.connection(record)
     arguments = ps_args or "-ef"
     for match in _PID_OPTION.finditer(arguments):
         if match.group(1) != "pid":
             raise InvalidArgument(f"specifying {match.group(1)}={match.group(2)} is not allowed")
-    processes = set(await run.connection.request("processes"))
+    processes = set(await connection.request("processes"))
     return _parse(await _ps(arguments.split()), processes)
 
 

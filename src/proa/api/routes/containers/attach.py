@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 
+from proa import wording
 from proa.api import framing, hijack
 from proa.api.request import Request
 from proa.engine.logs import LogRequest
@@ -25,7 +26,7 @@ async def attach(request: Request) -> None:
     if record.state.status is Status.PAUSED:
         raise Conflict(f"container {record.id} is paused, unpause the container before attach")
     if record.state.status is Status.RESTARTING:
-        raise Conflict(f"container {record.id} is restarting, wait until the container is running")
+        raise wording.restarting(record.id)
     tty = record.options.tty
     wanted = AttachRequest(
         stdin=query.flag("stdin") and record.options.open_stdin,
