@@ -6,8 +6,10 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
+from proa.engine.containers import batch
 from proa.engine.containers.run import Pending, Run
 from proa.engine.containers.shims import ShimError
+from proa.engine.containers.streams import Streams
 from proa.engine.records import Container, Status
 from proa.engine.requests import AttachRequest
 from proa.errors import Conflict
@@ -31,6 +33,20 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
     else:
         containers.runs.setdefault(record.id, Run()).hold(pending)
     os.close(fd)
+
+
+async def streams(containers: Containers, record: Container, *, stdin: bool) -> Streams:
+    """Join a caller in this process to the container."""
+    tty = record.options.tty
+    ours, theirs = await Streams.pair(tty=tty)
+    try:
+        await attach(containers, record, theirs.fileno(), batch.request(stdin=stdin, tty=tty))
+    except BaseException:
+        theirs.close()
+        await ours.close()
+        raise
+    theirs.detach()  # it is the engine's now
+    return ours
 
 
 async def resize(containers: Containers, record: Container, rows: int, columns: int) -> None:

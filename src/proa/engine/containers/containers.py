@@ -17,7 +17,8 @@ from typing import Any
 from proa import cgroups, wording
 from proa.archive.diff import Change
 from proa.engine import spec
-from proa.engine.containers import attach, changes, commit, create, ending, remove, start, stop, top
+from proa.engine.containers import attach, batch, changes, commit, create, ending, remove, start, stop, top
+from proa.engine.containers.batch import Completed
 from proa.engine.containers.execs import Execs
 from proa.engine.containers.launching import Launcher
 from proa.engine.containers.probing import Probing
@@ -25,6 +26,7 @@ from proa.engine.containers.restarts import Restarts
 from proa.engine.containers.run import Run
 from proa.engine.containers.shims import ShimConnection
 from proa.engine.containers.store import ContainerStore
+from proa.engine.containers.streams import Streams
 from proa.engine.containers.wait import Waiters
 from proa.engine.database import Database
 from proa.engine.events import Events
@@ -157,6 +159,15 @@ class Containers:
 
     async def attach(self, name: str, client: int, request: AttachRequest) -> None:
         await attach.attach(self, self.get(name), client, request)
+
+    async def streams(self, name: str, *, stdin: bool = False) -> Streams:
+        """Attach to a container, before its start or after it, as a caller in this process."""
+        record = self.get(name)
+        return await attach.streams(self, record, stdin=stdin)
+
+    async def run(self, options: ContainerOptions, input: bytes | None = None) -> Completed:
+        """Run a container to its end and remove it; see `batch.run`."""
+        return await batch.run(self, options, input)
 
     def logs(self, name: str, request: LogRequest) -> AsyncIterator[LogLine]:
         record = self.get(name)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from proa import ids, times, wording
 from proa.engine import spec
+from proa.engine.containers import batch
+from proa.engine.containers.batch import Completed
 from proa.engine.containers.run import client_message
 from proa.engine.containers.runtime_files import write_json
 from proa.engine.containers.shims import ShimConnection, ShimError
 from proa.engine.containers.start import exit_code
+from proa.engine.containers.streams import Streams
 from proa.engine.records import Container, Exec, Status
 from proa.engine.requests import AttachRequest, ExecOptions
 from proa.engine.security import Security
@@ -96,6 +99,24 @@ class Execs:
                 os.close(fd)
         if client is not None:
             os.close(client)
+
+    async def streams(self, identifier: str) -> Streams:
+        """Start a prepared process for a caller in this process."""
+        execution = self.get(identifier)
+        ours, theirs = await Streams.pair(tty=execution.tty)
+        wanted = batch.request(stdin=execution.attach_stdin, tty=execution.tty)
+        try:
+            await self.start(identifier, theirs.fileno(), wanted)
+        except BaseException:
+            theirs.close()
+            await ours.close()
+            raise
+        theirs.detach()  # the engine has closed it
+        return ours
+
+    async def run(self, container: str, options: ExecOptions, input: bytes | None = None) -> Completed:
+        """Run a program in a container to its end; see `batch.execute`."""
+        return await batch.execute(self, container, options, input)
 
     async def _launch(
         self,

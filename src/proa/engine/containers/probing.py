@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from proa import times
 from proa.engine.containers import health, stop
 from proa.engine.containers.shims import ShimError, ShimGone
+from proa.engine.containers.streams import Streams
 from proa.engine.options import Healthcheck
 from proa.engine.records import Container, Exec, Health, ProbeResult, Status
-from proa.engine.requests import AttachRequest, ExecOptions
+from proa.engine.requests import ExecOptions
 from proa.errors import ProaError
 from proa.times import SECOND
 
@@ -80,23 +80,22 @@ class Probing:
                     self._act(record, check)
 
     async def _probe(self, record: Container, check: Healthcheck, command: list[str]) -> ProbeResult:
-        start = times.now()
-        limit = health.timeout(check) / SECOND
-        ours, theirs = socket.socketpair()
+        execs = self._containers.execs
+        start, limit = times.now(), health.timeout(check) / SECOND
         output = bytearray()
-        with ours, theirs:
-            ours.setblocking(False)
-            theirs.setblocking(False)
-            try:
-                execution = await self._execute(record, command, theirs)
-            except (ProaError, OSError) as error:
-                return ProbeResult(start=start, end=times.now(), exit_code=-1, output=str(error))
+        try:
+            options = ExecOptions(command=command, attach_stdout=True, attach_stderr=True)
+            execution = await execs.create(record.id, options)
+            streams = await execs.streams(execution.id)
+        except (ProaError, OSError) as error:
+            return ProbeResult(start=start, end=times.now(), exit_code=-1, output=str(error))
+        async with streams:
             try:
                 async with asyncio.timeout(limit):
-                    await _read(ours, output)
-                code = self._containers.execs.get(execution.id).exit_code
+                    await _collect(streams, output)
+                code = execs.get(execution.id).exit_code
             except TimeoutError:
-                await self._kill(record, execution, ours)
+                await self._kill(record, execution, streams)
                 code, output[:0] = -1, f"Health check exceeded timeout ({limit:g}s): ".encode()
             except asyncio.CancelledError:
                 self._containers.later(self._kill_quietly(record, execution))
@@ -104,20 +103,12 @@ class Probing:
         text = _shortened(output)
         return ProbeResult(start=start, end=times.now(), exit_code=-1 if code is None else code, output=text)
 
-    async def _execute(self, record: Container, command: list[str], client: socket.socket) -> Exec:
-        options = ExecOptions(command=command, attach_stdout=True, attach_stderr=True)
-        execution = await self._containers.execs.create(record.id, options)
-        request = AttachRequest(stdout=True, stderr=True)
-        await self._containers.execs.start(execution.id, client.fileno(), request)
-        client.detach()  # the engine has closed it
-        return self._containers.execs.get(execution.id)
-
-    async def _kill(self, record: Container, execution: Exec, client: socket.socket) -> None:
+    async def _kill(self, record: Container, execution: Exec, streams: Streams) -> None:
         """End a check that takes too long, with what it has started."""
         try:
             await self._containers.execs.kill(execution.id, signal.SIGKILL)
             async with asyncio.timeout(_PATIENCE):
-                await _read(client, bytearray())
+                await _collect(streams, bytearray())
         except (ShimError, ShimGone, TimeoutError) as error:
             _log.warning("container %s: a health check does not end: %s", record.id, error)
 
@@ -154,10 +145,9 @@ async def _performed(record: Container, action: Awaitable[None]) -> None:
         _log.warning("container %s is unhealthy, and what was to be done failed: %s", record.id, error)
 
 
-async def _read(client: socket.socket, output: bytearray) -> None:
+async def _collect(streams: Streams, output: bytearray) -> None:
     """Read to the end; keep what a result needs of it."""
-    loop = asyncio.get_running_loop()
-    while data := await loop.sock_recv(client, 1 << 16):
+    async for _, data in streams:
         output += data[: max(0, _MOST_OUTPUT + 1 - len(output))]
 
 
