@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,11 @@ def test_a_real_distribution(client: Client, ubuntu_image: object) -> None:
 
 def test_an_image_with_nothing_but_a_program(client: Client) -> None:
     assert client.ok("run", "--rm", "bare") == "bare\n"
+
+
+def test_a_reader_that_is_slower_than_the_program(engine: Engine) -> None:
+    """What the program has written before it ended waits for its reader, beyond any time-out."""
+    with engine.proa.start("run", "--rm", BUSYBOX, "seq", "1", "100000") as running:
+        assert running.stdout
+        time.sleep(11)  # longer than the shim waits for anything else
+        assert running.stdout.read().count(b"\n") == 100_000

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 _SIGNALLED = 128
 _MAX_REPLAY = 16 << 20  # bytes of log; what a client is sent waits in this process's memory
-_EXIT_GRACE = 10.0  # seconds that clients have to read the rest after the exit
+_EXIT_GRACE = 10.0  # seconds that killed processes have to end
+_SHORTEST_POLL, _LONGEST_POLL = 0.01, 1.0  # seconds
 
 
 class Shim:
@@ -322,17 +323,17 @@ class Shim:
             self.container = None
 
     def _end_when_served(self) -> None:
-        """Leave once every client has read the rest, or has had enough time to."""
+        """Leave once every client has read the rest, however long it takes, and killed processes are reaped."""
         deadline = time.monotonic() + _EXIT_GRACE
 
-        def check() -> None:
-            waiting = any(session.clients for session in self.sessions.values()) or self._by_pid
-            if waiting and time.monotonic() < deadline:
-                self.loop.later(0.01, check)
+        def check(delay: float) -> None:
+            dying = self._by_pid and time.monotonic() < deadline
+            if dying or any(session.clients for session in self.sessions.values()):
+                self.loop.later(delay, lambda: check(min(delay * 2, _LONGEST_POLL)))
             else:
                 self.loop.running = False
 
-        check()
+        check(_SHORTEST_POLL)
 
     def close(self) -> None:
         """Discard what was prepared for nobody."""
