@@ -17,7 +17,7 @@ import msgspec
 
 import proa
 from proa import atomic
-from proa.api import listeners
+from proa.api.hosts import open_hosts
 from proa.api.server import Server
 from proa.engine.engine import Engine
 from proa.engine.settings import Settings
@@ -27,8 +27,25 @@ CONFIG_FILE = Path("/etc/proa/daemon.json")
 _LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "fatal": "CRITICAL"}
 _log = logging.getLogger("proad")
 
+_BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+
+
+def _boolean(text: str) -> bool:
+    """Read the value of `--tls=false`."""
+    if text.lower() not in _BOOLEANS:
+        raise argparse.ArgumentTypeError(f"invalid boolean value {text!r}")
+    return _BOOLEANS[text.lower()]
+
+
+_FLAG: dict[str, Any] = {"nargs": "?", "const": True, "type": _boolean, "metavar": "true|false"}
+
 # Option: key of the configuration file (dockerd's names), and how argparse takes it.
 _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "--tls": ("tls", {**_FLAG, "help": "encrypt TCP; implied by --tlsverify"}),
+    "--tlsverify": ("tlsverify", {**_FLAG, "help": "encrypt TCP, and take no client without a certificate"}),
+    "--tlscacert": ("tlscacert", {"help": "authority of the clients' certificates (default ~/.docker/ca.pem)"}),
+    "--tlscert": ("tlscert", {"help": "the engine's certificate (default ~/.docker/cert.pem)"}),
+    "--tlskey": ("tlskey", {"help": "the key of the engine's certificate (default ~/.docker/key.pem)"}),
     "--data-root": ("data-root", {"help": "root directory of persistent state (default /var/lib/proa)"}),
     "--exec-root": ("exec-root", {"help": "root directory of execution state (default /run/proa)"}),
     "--pidfile": ("pidfile", {"help": "file to write the process id to"}),
@@ -119,7 +136,10 @@ def _runtime(text: str) -> tuple[str, dict[str, str]]:
 
 
 # The types of what does not go through `Settings`.
-_CONFIGURED = {"debug": bool, "hosts": list, "log-level": str, "pidfile": str, "group": str}
+_CONFIGURED = {
+    "debug": bool, "hosts": list, "log-level": str, "pidfile": str, "group": str,
+    "tls": bool, "tlsverify": bool, "tlscacert": str, "tlscert": str, "tlskey": str,
+}  # fmt: skip
 
 
 def _read_config(path: Path, *, required: bool) -> dict[str, Any]:
@@ -165,18 +185,17 @@ async def _serve(options: dict[str, Any]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        hosts = options.get("hosts") or [_default_host(settings)]
-        sockets = [each for host in hosts for each in listeners.listen(host, options.get("group", ""))]
+        listening = open_hosts(options, _default_host(settings))
+        settings.notices = listening.notices
         async with Engine.open(settings) as engine:
             server = Server(engine)
-            await server.serve(sockets)
+            await server.serve(listening.sockets, listening.tls)
             gc.collect()
             gc.freeze()
             _notify("READY=1")
-            _log.info("API listens on %s", ", ".join(hosts))
-            for host in hosts:
-                if host.startswith("tcp://"):
-                    _log.warning("%s is open without encryption: whoever reaches it is root on this host", host)
+            _log.info("API listens on %s", ", ".join(listening.hosts))
+            for warning in listening.warnings:
+                _log.warning(warning)
             await _until(stop, engine, server, options.get("idle-exit", 0))
             _notify("STOPPING=1")
             await server.close()

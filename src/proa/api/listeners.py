@@ -10,16 +10,16 @@ import stat
 from proa.errors import InvalidArgument, Unavailable
 
 DEFAULT_HOST = "unix:///run/proa/proa.sock"
-_DEFAULT_PORT = 2375
+_PORT, _TLS_PORT = 2375, 2376
 _FIRST_PASSED = 3  # sd_listen_fds(3)
 BACKLOG = 4096  # connects beyond it fail at once on unix sockets
 
 
-def listen(host: str, group: str = "") -> list[socket.socket]:
+def listen(host: str, group: str = "", *, tls: bool = False) -> list[socket.socket]:
     """Open what one `--host` names: unix://path, tcp://address:port or fd://.
 
-    A unix socket is for its owner and, when it is not "", `group`. Raises `InvalidArgument` for addresses
-    that make no sense, `Unavailable` when something else listens there.
+    A unix socket is for its owner and, when it is not "", `group`. `tls` decides on TCP's default port. Raises
+    `InvalidArgument` for addresses that make no sense, `Unavailable` when something else listens there.
     """
     scheme, separator, address = host.partition("://")
     if not separator:
@@ -27,7 +27,7 @@ def listen(host: str, group: str = "") -> list[socket.socket]:
     if scheme == "unix":
         return [_listen_unix(address or DEFAULT_HOST.partition("://")[2], group)]
     if scheme == "tcp":
-        return [_listen_tcp(address)]
+        return [_listen_tcp(*tcp_address(host, tls=tls))]
     if scheme == "fd":
         return passed_sockets()
     raise InvalidArgument(f"invalid bind address ({host}): unsupported proto {scheme}")
@@ -93,18 +93,24 @@ def _remove_stale(path: str) -> None:
     raise Unavailable(f"can't create unix socket {path}: another engine is listening on it")
 
 
-def _listen_tcp(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", "")
+def tcp_address(host: str, *, tls: bool) -> tuple[str, int]:
+    """Return where "tcp://…" is, with Docker's defaults for host and port. Raises `InvalidArgument`."""
+    address = host.partition("://")[2]
+    name, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", "")
     if port and not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise InvalidArgument(f"invalid bind address (tcp://{address}): invalid port {port}")
-    host = host.strip("[]") or "127.0.0.1"
+        raise InvalidArgument(f"invalid bind address ({host}): invalid port {port}")
+    return name.strip("[]") or "localhost", int(port or (_TLS_PORT if tls else _PORT))
+
+
+def _listen_tcp(host: str, port: int) -> socket.socket:
+    address = f"tcp://{host}:{port}"
     try:
         family, _, _, _, where = socket.getaddrinfo(
-            host, int(port or _DEFAULT_PORT), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, socket.AF_INET if host == "localhost" else 0, socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise InvalidArgument(f"invalid bind address (tcp://{address}): {error.strerror}") from error
+        raise InvalidArgument(f"invalid bind address ({address}): {error.strerror}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
@@ -112,7 +118,7 @@ def _listen_tcp(address: str) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise Unavailable(f"can't listen on tcp://{address}: {error.strerror}") from error
+        raise Unavailable(f"can't listen on {address}: {error.strerror}") from error
     return listener
 
 

@@ -28,7 +28,6 @@ class Connection:
         self.socket = sock
         self.unread = b""
         self._host = host
-        self._flags = MSG_NOSIGNAL if type(sock).__name__ != "SSLSocket" else 0
 
     def send(self, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: dict[str, str]) -> None:
         """Send a request; an iterable body is sent in chunks as they come. Raises `OSError`."""
@@ -36,20 +35,14 @@ class Connection:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if isinstance(body, bytes) or body is None:
             lines.append(f"Content-Length: {len(body or b'')}")
-            self._send_all(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b""))
+            self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b""), MSG_NOSIGNAL)
             return
         lines.append("Transfer-Encoding: chunked")
-        self._send_all(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), MSG_NOSIGNAL)
         for chunk in body:
             if chunk:
-                self._send_all(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-        self._send_all(b"0\r\n\r\n")
-
-    def _send_all(self, data: bytes) -> None:
-        if self._flags:
-            self.socket.sendall(data, self._flags)
-        else:
-            self.socket.sendall(data)
+                self.socket.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk), MSG_NOSIGNAL)
+        self.socket.sendall(b"0\r\n\r\n", MSG_NOSIGNAL)
 
     def receive(self, method: str = "GET") -> Response:
         """Read the head of the next answer; informational ones are skipped. Raises `CannotConnect` at its end."""

@@ -43,6 +43,7 @@ class Session:
         self._watcher = _watcher(detach_keys) if tty and detach_keys else None
         self._pending = b""  # read from the user, not yet taken by the engine
         self._input_ended = stdin < 0
+        self._ended = False
 
     def run(self) -> None:
         """Copy until the engine closes its side. Raises `Detached` when the user asks for it."""
@@ -64,7 +65,7 @@ class Session:
         waiting_for_input = False
         engine = self._socket.fileno()
         poll.register(engine, select.POLLIN)
-        while True:
+        while not self._ended:
             want_input = not self._input_ended and not self._pending
             if want_input != waiting_for_input:
                 poll.register(self._stdin, select.POLLIN) if want_input else poll.unregister(self._stdin)
@@ -88,7 +89,7 @@ class Session:
             return False
         if data:
             self._write_output(data)
-        return bool(data)
+        return bool(data) and not getattr(self._socket, "ended", False)  # TLS's last data and end are one
 
     def _write_output(self, data: bytes) -> None:
         if self._tty:
@@ -107,6 +108,7 @@ class Session:
         if not data:
             self._input_ended = True
             self._close_input()
+            self._ended = not self._read_output()  # over TLS, no poll tells of what came meanwhile
             return
         if self._watcher is None:
             self._pending = data

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, kw_only=True):
     max_concurrent_downloads: int = 3
     runtimes: dict[str, ConfiguredRuntime] = {}  # beside Proa's own and those known by name
     default_runtime: str = DEFAULT_RUNTIME
+    notices: list[str] = []  # what whoever asks about the engine is warned of
 
     @property
     def database(self) -> Path:

@@ -120,7 +120,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "ProductLicense": "",
         "CDISpecDirs": [],
         "FirewallBackend": {"Driver": "nftables"},
-        "Warnings": _warnings(),
+        "Warnings": _warnings(settings.notices),
     }  # fmt: skip
 
 
@@ -172,8 +172,8 @@ def _has_swap_limit(unified: bool) -> bool:
     return Path("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").exists()
 
 
-def _warnings() -> list[str] | None:
-    warnings = []
+def _warnings(notices: list[str]) -> list[str] | None:
+    warnings = list(notices)
     missing = [name for name in ("CAP_SYS_ADMIN", "CAP_NET_ADMIN") if not _has(name)]
     if missing:
         warnings.append(f"WARNING: the engine lacks {', '.join(missing)}")
