@@ -119,6 +119,11 @@ class Engine:
         listed = Path(f"/proc/{parent}/task/{parent}/children").read_text()
         return [int(word) for word in listed.split()]
 
+    def descriptors(self) -> int:
+        """How many files proad has open."""
+        assert self.process
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def client(self, name: str) -> Client:
         return Client(name, self.host, self.directory / f"home-{name}")
 

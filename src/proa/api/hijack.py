@@ -39,15 +39,16 @@ async def take_over(request: Request, start: Start, *, tty: bool) -> None:
         await _relay(request, head, start, tty=tty)
         return
     descriptor, buffered = await request.wire.detach(head)
-    await _begin(start, descriptor, buffered, tty=tty)
+    await begin(start, descriptor, buffered, multiplexed=not tty)
 
 
-async def _begin(start: Start, descriptor: int, buffered: bytes, *, tty: bool) -> None:
+async def begin(start: Start, descriptor: int, buffered: bytes, *, multiplexed: bool) -> None:
+    """Call `start`; an error of it becomes the stream's only output."""
     try:
         await start(descriptor, buffered)
     except Exception as error:
         message = describe(error)[1].encode() + b"\r\n"
-        await _finish(descriptor, message if tty else framing.frame("stdout", message))
+        await _finish(descriptor, framing.frame("stdout", message) if multiplexed else message)
 
 
 async def _relay(request: Request, head: bytes, start: Start, *, tty: bool) -> None:
@@ -58,7 +59,7 @@ async def _relay(request: Request, head: bytes, start: Start, *, tty: bool) -> N
     with ours:
         for end in (ours, theirs):
             end.setblocking(False)
-        await _begin(start, theirs.detach(), b"", tty=tty)
+        await begin(start, theirs.detach(), b"", multiplexed=not tty)
         feeding = asyncio.create_task(_feed(request, ours))
         try:
             while data := await loop.sock_recv(ours, _PIECE):

@@ -30,10 +30,6 @@ async def push(request: Request) -> Response:
     raise _refuse("pushing images")
 
 
-async def attach_websocket(request: Request) -> Response:
-    raise _refuse("attaching over a WebSocket")
-
-
 async def stats(request: Request) -> Response:
     request.engine.containers.get(request.name())
     raise _refuse("measuring containers (stats)")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from typing import Any
 
 import msgspec
@@ -45,8 +46,14 @@ class Run:
         self._pending: list[Pending] = []
 
     def hold(self, pending: Pending) -> None:
-        """Keep a client for the start."""
-        self._pending.append(pending)
+        """Keep a client for the start; those that have gone meanwhile are let go."""
+        gone = select.poll()
+        for each in self._pending:
+            gone.register(each.fd, 0)  # POLLHUP always counts
+        left = {fd for fd, _ in gone.poll(0)}
+        for fd in left:
+            os.close(fd)
+        self._pending = [*(each for each in self._pending if each.fd not in left), pending]
 
     def take_pending(self) -> list[Pending]:
         """Return the clients that wait, once."""

@@ -1,4 +1,4 @@
-"""POST /containers/{id}/attach: the client's socket becomes the container's streams."""
+"""POST /containers/{id}/attach and its WebSocket form: the client's socket becomes the container's streams."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import os
 import socket
 import struct
 
-from proa import wording
 from proa.api import framing, hijack
 from proa.api.request import Request
 from proa.engine.logs import LogRequest
-from proa.engine.records import Status
+from proa.engine.records import Container, Status
 from proa.engine.requests import AttachRequest
 from proa.errors import Conflict
 
@@ -21,13 +20,31 @@ _DRAIN_POLL, _DRAIN_POLLS = 0.001, 200  # seconds, tries
 
 
 async def attach(request: Request) -> None:
-    query = request.query
+    tty = _attachable(request).options.tty
+    start = _start(request, multiplexed=not tty, drain=hijack.needs_drain(request))
+    await hijack.take_over(request, start, tty=tty)
+
+
+async def attach_websocket(request: Request) -> None:
+    from proa.api import websocket  # few clients want it
+
+    _attachable(request)
+    await websocket.take_over(request, _start(request, multiplexed=False, drain=False))
+
+
+def _attachable(request: Request) -> Container:
     record = request.engine.containers.get(request.name())
     if record.state.status is Status.PAUSED:
-        raise Conflict(f"container {record.id} is paused, unpause the container before attach")
+        raise Conflict(f"container {request.name()} is paused, unpause the container before attach")
     if record.state.status is Status.RESTARTING:
-        raise wording.restarting(record.id)
-    tty = record.options.tty
+        raise Conflict(f"container {request.name()} is restarting, wait until the container is running")
+    return record
+
+
+def _start(request: Request, *, multiplexed: bool, drain: bool) -> hijack.Start:
+    """Return what joins the client's socket to the container. Raises `InvalidArgument` for wrong detach keys."""
+    query = request.query
+    record = request.engine.containers.get(request.name())
     wanted = AttachRequest(
         stdin=query.flag("stdin") and record.options.open_stdin,
         stdout=query.flag("stdout"),
@@ -35,8 +52,8 @@ async def attach(request: Request) -> None:
         stream=query.flag("stream"),
         logs=query.flag("logs"),
         detach_keys=hijack.detach_keys(query.text("detachKeys")),
-        multiplexed=not tty,
-        drain=hijack.needs_drain(request),
+        multiplexed=multiplexed,
+        drain=drain,
     )
 
     async def start(client: int, buffered: bytes) -> None:
@@ -49,7 +66,7 @@ async def attach(request: Request) -> None:
                 return
         await request.engine.containers.attach(record.id, client, wanted)
 
-    await hijack.take_over(request, start, tty=tty)
+    return start
 
 
 async def _replay(request: Request, identifier: str, client: int, wanted: AttachRequest) -> None:
