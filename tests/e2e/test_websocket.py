@@ -182,11 +182,11 @@ def test_violations_of_the_protocol(api: Api, echoing: str, frame: bytes, code: 
 
 def test_a_client_that_leaves_is_forgotten(engine: Engine, api: Api, echoing: str) -> None:
     before = engine.descriptors()
-    for _ in range(10):
+    for _ in range(40):
         plain, _ = handshake(api, echoing, {})
         plain.sendall(bytes([0x82, 0xFF]) + struct.pack(">Q", 1 << 40) + bytes(4) + b"the begin of a terabyte")
         plain.close()
-    assert eventually(lambda: engine.descriptors() <= before + 1)  # the last one waits for the start
+    assert eventually(lambda: engine.descriptors() <= before + 15)  # shims are prepared meanwhile
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

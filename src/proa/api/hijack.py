@@ -17,6 +17,7 @@ from proa.engine.requests import DEFAULT_DETACH_KEYS
 from proa.errors import InvalidArgument
 
 _PIECE = 64 << 10
+_MOST_BUFFERED = 16 << 10  # bytes of input that go along with a request to a shim: its packets have limits
 Start = Callable[[int, bytes], Awaitable[None]]
 
 _NAMED_KEYS = {
@@ -39,7 +40,10 @@ async def take_over(request: Request, start: Start, *, tty: bool) -> None:
         await _relay(request, head, start, tty=tty)
         return
     descriptor, buffered = await request.wire.detach(head)
-    await begin(start, descriptor, buffered, multiplexed=not tty)
+    if len(buffered) > _MOST_BUFFERED:
+        await _stand_between(start, descriptor, buffered, multiplexed=not tty)
+    else:
+        await begin(start, descriptor, buffered, multiplexed=not tty)
 
 
 async def begin(start: Start, descriptor: int, buffered: bytes, *, multiplexed: bool) -> None:
@@ -49,6 +53,33 @@ async def begin(start: Start, descriptor: int, buffered: bytes, *, multiplexed: 
     except Exception as error:
         message = describe(error)[1].encode() + b"\r\n"
         await _finish(descriptor, framing.frame("stdout", message) if multiplexed else message)
+
+
+async def _stand_between(start: Start, descriptor: int, buffered: bytes, *, multiplexed: bool) -> None:
+    """Pass both directions on: the client did not wait for the reply and has sent much already."""
+    ours, theirs = socket.socketpair()
+    with socket.socket(fileno=descriptor) as client, ours:
+        for end in (client, ours, theirs):
+            end.setblocking(False)
+        await begin(start, theirs.detach(), b"", multiplexed=multiplexed)
+        feeding = asyncio.create_task(_copy(buffered, client, ours))
+        try:
+            await _copy(b"", ours, client)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+
+
+async def _copy(data: bytes, source: socket.socket, target: socket.socket) -> None:
+    """Send `data`, then what comes from `source` to its end."""
+    loop = asyncio.get_running_loop()
+    try:
+        while data or (data := await loop.sock_recv(source, _PIECE)):
+            await loop.sock_sendall(target, data)
+            data = b""
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # one of them has gone
 
 
 async def _relay(request: Request, head: bytes, start: Start, *, tty: bool) -> None:

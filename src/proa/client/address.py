@@ -122,8 +122,11 @@ def _connect_ssh(target: str) -> socket:
     import socket
 
     authority, _, path = target.partition("/")
-    host, _, port = authority.partition(":")
-    command = ["ssh", *(["-p", port] if port else []), "--", host, "docker", "system", "dial-stdio"]
+    host, separator, port = authority.rpartition(":")
+    if not separator or port.endswith("]"):  # [::1] has colons of its own
+        host, port = authority, ""
+    host = host.replace("[", "").replace("]", "")
+    command = ["ssh", "-T", *(["-p", port] if port else []), "--", host, "docker", "system", "dial-stdio"]
     if path:
         command[-2:-2] = ["--host", f"unix:///{path}"]
     ours, theirs = socket.socketpair()

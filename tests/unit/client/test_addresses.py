@@ -99,7 +99,15 @@ def test_broken_context(text: str, context: Path, tmp_path: Path) -> None:
         choose("", "mine", None, {"DOCKER_CONFIG": str(tmp_path)})
 
 
-def test_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+SSH = [
+    ("ssh://user@far:2222", "-T -p 2222 -- user@far docker system dial-stdio\n"),
+    ("ssh://user@[::1]:2222", "-T -p 2222 -- user@::1 docker system dial-stdio\n"),
+    ("ssh://far/run/other.sock", "-T -- far docker --host unix:///run/other.sock system dial-stdio\n"),
+]
+
+
+@pytest.mark.parametrize(("url", "words"), SSH)
+def test_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, words: str) -> None:
     """The far side's `docker system dial-stdio` is Proa's own here; `ssh` is a script that runs it."""
     with Recorder(tmp_path / "sock") as engine:
         engine.on("GET /x", Reply(value="through"))
@@ -109,13 +117,13 @@ def test_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         )
         ssh.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        client = Client(Address("ssh://user@far:2222"))
+        client = Client(Address(url))
         try:
             assert client.get("/x") == "through"
             assert client.get("/x") == "through"
         finally:
             client.close()
-        assert (tmp_path / "words").read_text() == "-p 2222 -- user@far docker system dial-stdio\n"
+        assert (tmp_path / "words").read_text() == words
 
 
 def test_tls(tmp_path: Path) -> None:
