@@ -51,6 +51,7 @@ LEAN_MODULES = {
     "__future__", "_ctypes", "_json", "_signal", "_socket", "array", "base64", "binascii", "collections", "ctypes",
     "errno", "fcntl", "functools", "gc", "heapq", "itertools", "json", "math", "mmap", "os", "platform",
     "resource", "select", "signal", "socket", "stat", "string", "struct", "sys", "termios", "time",
+    "ssl", "zlib",  # in the child processes that write logs
 }  # fmt: skip
 HEAVY = (
     "asyncio",
@@ -60,6 +61,7 @@ HEAVY = (
     "threading",
     "typing",
     "logging",
+    "ssl",
     "aiohttp",
     "msgspec",
 )

@@ -20,6 +20,7 @@ from proa import atomic
 from proa.api.hosts import open_hosts
 from proa.api.server import Server
 from proa.engine.engine import Engine
+from proa.engine.logs import drivers
 from proa.engine.settings import Settings
 from proa.errors import Conflict, InvalidArgument, ProaError
 
@@ -66,6 +67,8 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "--max-concurrent-downloads": ("max-concurrent-downloads", {"type": int, "help": "of each pull"}),
     "--add-runtime": ("runtimes", {"action": "append", "help": "another OCI runtime, name=path"}),
     "--default-runtime": ("default-runtime", {"help": "runtime of containers that name none (default proa)"}),
+    "--log-driver": ("log-driver", {"help": "log driver of containers that name none (default json-file)"}),
+    "--log-opt": ("log-opts", {"action": "append", "help": "default log driver's option, name=value"}),
     "--log-level": ("log-level", {"choices": sorted(_LEVELS), "help": "debug, info, warn, error, fatal"}),
     "--idle-exit": (
         "idle-exit",
@@ -82,6 +85,8 @@ _SETTINGS = {
     "cgroup-parent": "cgroup_parent",
     "max-concurrent-downloads": "max_concurrent_downloads",
     "default-runtime": "default_runtime",
+    "log-driver": "log_driver",
+    "log-opts": "log_options",
 }
 _PLAIN_SETTINGS = ("bridge", "bip", "mtu", "dns", "labels", "runtimes")
 
@@ -125,6 +130,8 @@ def _options(arguments: list[str]) -> dict[str, Any]:
         )
     if "runtimes" in given:
         given["runtimes"] = dict(_runtime(text) for text in given["runtimes"])
+    if "log-opts" in given:
+        given["log-opts"] = dict(text.partition("=")[::2] for text in given["log-opts"])
     return configured | given
 
 
@@ -172,6 +179,10 @@ def _settings(options: dict[str, Any]) -> Settings:
         settings = msgspec.convert(values, Settings, dec_hook=lambda kind, value: kind(value))
     except (msgspec.ValidationError, TypeError) as error:
         raise InvalidArgument(f"unable to configure the daemon: {error}") from None
+    try:
+        drivers.validate(settings.log_driver, settings.log_options)
+    except ProaError as error:
+        raise InvalidArgument(f"failed to set log opts: {error.message}") from None
     settings.data_root = settings.data_root.absolute()
     settings.exec_root = settings.exec_root.absolute()
     return settings

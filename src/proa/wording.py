@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proa.errors import Conflict, InvalidArgument, NotFound
+from proa.errors import Conflict, Internal, InvalidArgument, NotFound, Unsupported
 from proa.ids import short
 
 
@@ -39,6 +39,14 @@ def not_running(identifier: str) -> Conflict:
 
 def restarting(identifier: str) -> Conflict:
     return Conflict(f"Container {identifier} is restarting, wait until the container is running")
+
+
+def logging_failed(reason: str) -> Internal:
+    return Internal(f"failed to create task for container: {reason}")
+
+
+def log_not_readable() -> Unsupported:
+    return Unsupported("configured logging driver does not support reading")
 
 
 def invalid_cidr(text: str) -> InvalidArgument:

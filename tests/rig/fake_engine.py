@@ -17,7 +17,7 @@ from typing import Any
 
 from proa import ids, times, wording
 from proa.engine.events import Events
-from proa.engine.logs import LogLine
+from proa.engine.logs.reading import LogLine
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container, EndpointRecord, Exec, MountPoint, Status
 from proa.engine.requests import AttachRequest, Created, ExecOptions, ExitStatus

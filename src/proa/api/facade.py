@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proa.engine.images.progress import Report
     from proa.engine.images.remove import Removed
     from proa.engine.images.store import ImageStore
-    from proa.engine.logs import LogRequest
+    from proa.engine.logs.reading import LogRequest
     from proa.registry import Credentials, Registry
 
 Filters = dict[str, list[str]]
@@ -48,6 +48,8 @@ class LogLine(Protocol):
     def time(self) -> int: ...
     @property
     def line(self) -> bytes: ...
+    @property
+    def attributes(self) -> dict[str, str]: ...
 
 
 class Containers(Protocol):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from proa.api import framing, http1
 from proa.api.errors import HttpError, describe
@@ -43,10 +44,10 @@ async def take_over(request: Request, start: Start, *, tty: bool) -> None:
     if len(buffered) > _MOST_BUFFERED:
         await _stand_between(start, descriptor, buffered, multiplexed=not tty)
     else:
-        await begin(start, descriptor, buffered, multiplexed=not tty)
+        await _begin(start, descriptor, buffered, multiplexed=not tty)
 
 
-async def begin(start: Start, descriptor: int, buffered: bytes, *, multiplexed: bool) -> None:
+async def _begin(start: Start, descriptor: int, buffered: bytes, *, multiplexed: bool) -> None:
     """Call `start`; an error of it becomes the stream's only output."""
     try:
         await start(descriptor, buffered)
@@ -55,19 +56,33 @@ async def begin(start: Start, descriptor: int, buffered: bytes, *, multiplexed: 
         await _finish(descriptor, framing.frame("stdout", message) if multiplexed else message)
 
 
+@asynccontextmanager
+async def beginning(start: Start, theirs: int, ours: socket.socket, *, multiplexed: bool) -> AsyncIterator[None]:
+    """Call `start` beside the block, which reads at `ours`: there may be much to send, a log, before it is done.
+
+    `ours` is closed at the block's end.
+    """
+    task = asyncio.create_task(_begin(start, theirs, b"", multiplexed=multiplexed))
+    try:
+        yield
+    finally:
+        ours.close()
+        await asyncio.wait([task])
+
+
 async def _stand_between(start: Start, descriptor: int, buffered: bytes, *, multiplexed: bool) -> None:
     """Pass both directions on: the client did not wait for the reply and has sent much already."""
     ours, theirs = socket.socketpair()
-    with socket.socket(fileno=descriptor) as client, ours:
+    with socket.socket(fileno=descriptor) as client:
         for end in (client, ours, theirs):
             end.setblocking(False)
-        await begin(start, theirs.detach(), b"", multiplexed=multiplexed)
-        feeding = asyncio.create_task(_copy(buffered, client, ours))
-        try:
-            await _copy(b"", ours, client)
-        finally:
-            feeding.cancel()
-            await asyncio.wait([feeding])
+        async with beginning(start, theirs.detach(), ours, multiplexed=multiplexed):
+            feeding = asyncio.create_task(_copy(buffered, client, ours))
+            try:
+                await _copy(b"", ours, client)
+            finally:
+                feeding.cancel()
+                await asyncio.wait([feeding])
 
 
 async def _copy(data: bytes, source: socket.socket, target: socket.socket) -> None:
@@ -87,10 +102,9 @@ async def _relay(request: Request, head: bytes, start: Start, *, tty: bool) -> N
     loop = asyncio.get_running_loop()
     stream = await request.wire.begin_raw(head)
     ours, theirs = socket.socketpair()
-    with ours:
-        for end in (ours, theirs):
-            end.setblocking(False)
-        await begin(start, theirs.detach(), b"", multiplexed=not tty)
+    for end in (ours, theirs):
+        end.setblocking(False)
+    async with beginning(start, theirs.detach(), ours, multiplexed=not tty):
         feeding = asyncio.create_task(_feed(request, ours))
         try:
             while data := await loop.sock_recv(ours, _PIECE):

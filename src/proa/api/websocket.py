@@ -42,11 +42,11 @@ async def take_over(request: Request, start: hijack.Start) -> None:
         return
     descriptor, buffered = await request.wire.detach(head)
     ours, theirs = socket.socketpair()
-    with socket.socket(fileno=descriptor) as client, ours:
+    with socket.socket(fileno=descriptor) as client:
         for end in (client, ours, theirs):
             end.setblocking(False)
-        await hijack.begin(start, theirs.detach(), b"", multiplexed=False)
-        await _Session(client, ours, text=request.version < (1, 28)).run(buffered)
+        async with hijack.beginning(start, theirs.detach(), ours, multiplexed=False):
+            await _Session(client, ours, text=request.version < (1, 28)).run(buffered)
 
 
 def _handshake(request: Request) -> bytes:

@@ -11,7 +11,7 @@
 
 from proa.engine.containers.batch import Completed
 from proa.engine.engine import Engine
-from proa.engine.logs import LogLine, LogRequest
+from proa.engine.logs.reading import LogLine, LogRequest
 from proa.engine.options import ContainerOptions, Device, Healthcheck, Mount, Resources, RestartPolicy, Ulimit
 from proa.engine.records import Container
 from proa.engine.requests import AttachRequest, ExecOptions, ExitStatus

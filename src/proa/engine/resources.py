@@ -12,20 +12,23 @@ from proa.engine.options import ContainerOptions, Resources, ThrottleDevice, Uli
 from proa.errors import InvalidArgument
 
 MINIMUM_MEMORY = 6 << 20  # bytes; Docker refuses less: nothing could start
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_UNITS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}  # powers of the base
 _MAX_PROCESSORS = 8192  # the kernel's own limit (CONFIG_NR_CPUS)
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default
 
 
-def parse_size(text: str) -> int:
-    """Return bytes for "64m" and its like (binary units, any case, an optional "b" or "ib" behind)."""
+def parse_size(text: str, base: int = 1 << 10) -> int:
+    """Return bytes for "64m" and its like (binary units, any case, an optional "b" or "ib" behind).
+
+    Docker reads some sizes, as those of log files, in decimal units: `base` is 1000 then.
+    """
     cleaned = text.strip().lower()
     number = cleaned.rstrip("abcdefghijklmnopqrstuvwxyz ")
     unit = cleaned[len(number) :].strip().removesuffix("ib") or ""
     unit = unit.removesuffix("b") if len(unit) > 1 else unit
     try:
-        return int(float(number) * _UNITS[unit])
-    except (KeyError, ValueError):
+        return int(float(number) * base ** _UNITS[unit])
+    except (KeyError, ValueError, OverflowError):
         raise InvalidArgument(f"invalid size: '{text}'") from None
 
 

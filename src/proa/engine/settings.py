@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 DEFAULT_RUNTIME = "proa"
+DEFAULT_LOG_DRIVER = "json-file"
 
 
 class ConfiguredRuntime(msgspec.Struct, rename={"arguments": "runtimeArgs"}, forbid_unknown_fields=True):
@@ -36,6 +37,8 @@ class Settings(msgspec.Struct, kw_only=True):
     runtimes: dict[str, ConfiguredRuntime] = {}  # beside Proa's own and those known by name
     default_runtime: str = DEFAULT_RUNTIME
     notices: list[str] = []  # what whoever asks about the engine is warned of
+    log_driver: str = DEFAULT_LOG_DRIVER
+    log_options: dict[str, str] = {}  # of containers whose driver is `log_driver`
 
     @property
     def database(self) -> Path:

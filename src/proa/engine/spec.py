@@ -17,10 +17,10 @@ from typing import Any
 
 from proa.engine import devices, resources
 from proa.engine.containers import config
+from proa.engine.logs import destination
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container, Exec, MountPoint
 from proa.engine.security import Security
-from proa.errors import InvalidArgument
 from proa.runtime import defaults
 
 OCI_VERSION = "1.2.0"
@@ -88,7 +88,7 @@ def outline(record: Container, place: Place) -> dict[str, Any]:
             "stdin": options.open_stdin,
             "stdin_once": options.stdin_once,
         },
-        "log": _log(options, record.id, place.directory),
+        "log": destination.describe(record, place.directory),
     }
 
 
@@ -251,27 +251,3 @@ _OPPOSITES = {"nosuid": "suid", "nodev": "dev", "noexec": "exec"}
 def _last(words: list[str]) -> list[str]:
     """Drop a default that a later word takes back."""
     return [word for word in words if _OPPOSITES.get(word) not in words and word not in _OPPOSITES.values()]
-
-
-def _log(options: ContainerOptions, identifier: str, directory: Path) -> dict[str, Any] | None:
-    if options.log_driver == "none":
-        return None
-    return {
-        "path": str(log_path(directory, identifier)),
-        "max_size": resources.parse_size(options.log_options.get("max-size", "0")),
-        "max_files": _count(options.log_options.get("max-file", "1")),
-    }
-
-
-def log_path(directory: Path, identifier: str) -> Path:
-    """Where a container's json-file log is."""
-    return directory / f"{identifier}-json.log"
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise InvalidArgument(
-            "failed to create task for container: failed to initialize logging driver: "
-            + ("max-file cannot be less than 1" if text.isdecimal() else f"invalid value {text!r} for max-file")
-        )
-    return int(text)

@@ -27,6 +27,11 @@ _DRAIN_POLL = 0.0005  # seconds
 _DRAIN_LIMIT = 400  # polls: a client that has not read its header after 0.2 s is not one that loses output
 
 
+def frame(stream: str, data: bytes) -> bytes:
+    """Return output in Docker's framing: the stream's number, three zeros, the length, the data."""
+    return struct.pack(">BxxxI", _STREAM_NUMBERS[stream], len(data)) + data
+
+
 class Client:
     """One attached connection of a session. `wants` is the set of streams it asked for."""
 
@@ -68,9 +73,7 @@ class Client:
         """Queue output of one stream and send what the connection takes."""
         if self.closed or stream not in self.wants:
             return
-        if self.framed:
-            self._out += struct.pack(">BxxxI", _STREAM_NUMBERS[stream], len(data))
-        self._out += data
+        self._out += frame(stream, data) if self.framed else data
         self._flush()
 
     def finish(self) -> None:

@@ -18,6 +18,7 @@ from proa.linux.packets import Socket, accept, receive, send
 SOCKET_NAME = "shim.sock"
 SPEC_NAME = "config.json"
 EXIT_NAME = "exit.json"
+FAR_BEHIND = "more of the log was written than a client can be sent at once"  # answer to an attach with logs
 
 
 def listen(directory: str) -> Socket:
@@ -46,4 +47,7 @@ def connect(directory: str) -> Socket:
     return connection
 
 
-__all__ = ["EXIT_NAME", "SOCKET_NAME", "SPEC_NAME", "Socket", "accept", "connect", "listen", "receive", "send"]
+__all__ = [
+    "EXIT_NAME", "FAR_BEHIND", "SOCKET_NAME", "SPEC_NAME", "Socket",
+    "accept", "connect", "listen", "receive", "send",
+]  # fmt: skip

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from proa.runtime.container import Started
-    from proa.shim.jsonlog import JsonLog
+    from proa.shim.logs import Log
     from proa.shim.loop import Loop
 
 _CHUNK = 1 << 16
@@ -29,15 +29,13 @@ _REOPEN_POLL = 0.1  # seconds
 class Session:
     """Streams of one process. `identifier` is "" for the container's own process, else the exec's."""
 
-    def __init__(
-        self, loop: Loop, identifier: str, options: dict[str, Any], log: JsonLog | None = None
-    ) -> None:
+    def __init__(self, loop: Loop, identifier: str, options: dict[str, Any]) -> None:
         self.identifier = identifier
         self.pid = 0
         self.exit_code: int | None = None
         self.terminal = -1
+        self.log: Log | None = None
         self._loop = loop
-        self._log = log
         self._tty = bool(options.get("terminal"))
         self._open_stdin = bool(options.get("stdin"))
         self._stdin_once = bool(options.get("stdin_once"))
@@ -112,23 +110,12 @@ class Session:
     def attach(self, client: Client) -> None:
         """Add a client; its input flows once the process runs."""
         client.on_close = self._client_closed
-        client.on_drained = self._unblock
+        client.on_drained = self.unblock
         self.clients.append(client)
         if self.pid:
             self._watch_client(client)
         if self.exit_code is not None:
             client.finish()
-
-    @property
-    def log_size(self) -> int:
-        """Bytes in the current log file."""
-        return self._log.size if self._log else 0
-
-    def replay(self, client: Client) -> None:
-        """Send what was logged so far: what follows live begins exactly behind it."""
-        if self._log:
-            for stream, data in self._log.records():
-                client.send(stream, data)
 
     def _watch_client(self, client: Client) -> None:
         if client.has_input:
@@ -162,7 +149,7 @@ class Session:
     def _client_closed(self, client: Client) -> None:
         if client in self.clients:
             self.clients.remove(client)
-        self._unblock()
+        self.unblock()
 
     # --- input ------------------------------------------------------------------------------------------
 
@@ -216,25 +203,28 @@ class Session:
         return True
 
     def _deliver(self, stream: str, data: bytes) -> None:
-        if self._log:
-            self._log.write(stream, data)
+        if self.log:
+            self.log.write(stream, data)
         for client in list(self.clients):
             client.send(stream, data)
-        if not self._blocked and any(client.full for client in self.clients):
+        if not self._blocked and ((self.log and self.log.full) or any(client.full for client in self.clients)):
             self._blocked = True
             for fd in self._sources:
                 self._loop.on_read(fd, None)
 
-    def _unblock(self) -> None:
-        if self._blocked and all(client.relaxed for client in self.clients):
+    def unblock(self) -> None:
+        """Read on, unless somebody has still too much to take."""
+        if not self._blocked or (self.log and self.log.full):
+            return
+        if all(client.relaxed for client in self.clients):
             self._blocked = False
             for fd in self._sources:
                 self._watch(fd)
 
     def _source_ended(self, fd: int) -> None:
         stream = self._sources[fd]
-        if self._log:
-            self._log.flush(stream)
+        if self.log:
+            self.log.flush(stream)
         if fd == self.terminal and self.exit_code is None:
             # Nobody has the terminal open for the moment, which epoll would report without end.
             self._loop.on_read(fd, None)
@@ -265,9 +255,9 @@ class Session:
 
     def close_log(self) -> int:
         """Complete the log: everything is read. Return the bytes that could not be written."""
-        if self._log is None:
+        if self.log is None:
             return 0
-        log, self._log = self._log, None
+        log, self.log = self.log, None
         log.close()
         return log.lost
 

@@ -26,7 +26,7 @@ from proa.runtime.container import Container, Started
 from proa.runtime.sandbox import Sandbox
 from proa.shim import protocol
 from proa.shim.client import Client
-from proa.shim.jsonlog import JsonLog
+from proa.shim.logs import open_log
 from proa.shim.loop import Loop
 from proa.shim.server import RequestError, Server
 from proa.shim.session import Session
@@ -35,8 +35,10 @@ TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from typing import Any
 
+    from proa.shim.logs import Log
+
 _SIGNALLED = 128
-_MAX_REPLAY = 16 << 20  # bytes of log; what a client is sent waits in this process's memory
+_MAX_REPLAY = 2 << 20  # bytes of log; what a client is sent waits in this process's memory
 _EXIT_GRACE = 10.0  # seconds that killed processes have to end
 _SHORTEST_POLL, _LONGEST_POLL = 0.01, 1.0  # seconds
 
@@ -96,12 +98,12 @@ class Shim:
         """Take what this process must know of the specification, make the cgroup; clients can attach then."""
         if self.container:
             self.container.close()  # of an engine that did not come to the start
-        log = message["log"]
-        writer = JsonLog(log["path"], log.get("max_size", 0), log.get("max_files", 1)) if log else None
+            self.sessions[""].close_log()
+        self.sessions[""] = session = self._session("", message["stdio"])
+        session.log = open_log(message["log"], self.loop, session.unblock)
         self.exit = None
         sandbox, self._sandbox = self._sandbox, None
         self.container = self._container(message["outline"], sandbox)
-        self.sessions[""] = self._session("", message["stdio"], writer)
         try:
             self.container.prepare()
         except BaseException:
@@ -137,15 +139,28 @@ class Shim:
     def do_attach(self, message: dict[str, Any], descriptors: list[int]) -> None:
         """Attach the client whose socket came along to the container or one of its execs."""
         session = self._session_named(message.get("exec", ""))
-        if message["client"].get("logs") and session.log_size > _MAX_REPLAY:
-            raise RequestError("the log is too long to be replayed by attach: read it with logs")
+        position = message["client"].get("logs")
+        records = self._replay(session.log, position) if position and session.log else ()
         client = Client(self.loop, descriptors.pop(), message["client"])
-        if message["client"].get("logs"):
-            session.replay(client)
+        for stream, data in records:
+            client.send(stream, data)
         if message["client"].get("stream", True):
             session.attach(client)
         else:
             client.finish()
+
+    @staticmethod
+    def _replay(log: Log, position: list[int]) -> Any:
+        """Return what the log has from an inode and an offset on, the beginnings of lines last."""
+        if not log.path:
+            return ()
+        from proa.shim import replay  # few ask for it
+
+        rest = log.incomplete()
+        files = replay.behind(log.path, *position)
+        if files is None or replay.size(files) > _MAX_REPLAY:
+            raise RequestError(protocol.FAR_BEHIND)
+        return [*replay.records(files), *rest.items()]
 
     def do_resize(self, message: dict[str, Any], descriptors: list[int]) -> None:
         self._session_named(message.get("exec", "")).resize(message["rows"], message["columns"])
@@ -215,8 +230,8 @@ class Shim:
             process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
         return Container(outline, sandbox)
 
-    def _session(self, identifier: str, options: dict[str, Any], log: JsonLog | None = None) -> Session:
-        session = Session(self.loop, identifier, options, log)
+    def _session(self, identifier: str, options: dict[str, Any]) -> Session:
+        session = Session(self.loop, identifier, options)
         session.on_detach = lambda gone: self.server.announce({"event": "detach", "exec": gone.identifier})
         return session
 
@@ -235,6 +250,7 @@ class Shim:
         """The container did not start: say no more, but let clients read what there is."""
         self.server.unlisten(self.directory)
         container, self.container = self.container, None
+        self.sessions[""].close_log()
         try:
             if container:
                 container.close()
@@ -278,6 +294,8 @@ class Shim:
             if session := self._by_pid.pop(pid, None):
                 code = os.waitstatus_to_exitcode(status)
                 ended.append((session, code if code >= 0 else _SIGNALLED - code))
+            elif (main := self.sessions.get("")) and main.log:
+                main.log.reaped(pid, status)
         # The container's own process last: its end kills the others, whose ends should be told, too.
         for session, code in sorted(ended, key=lambda item: not item[0].identifier):
             session.exited(code)

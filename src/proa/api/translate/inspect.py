@@ -13,9 +13,9 @@ from proa.api.translate.containers import mount
 from proa.api.types.containers import Config, CreateBody
 from proa.api.types.host_config import HostConfig
 from proa.api.versions import Version
+from proa.engine.logs.destination import log_path
 from proa.engine.records import Container, Exec, State, Status
-from proa.engine.settings import DEFAULT_RUNTIME, Settings
-from proa.engine.spec import log_path
+from proa.engine.settings import DEFAULT_LOG_DRIVER, DEFAULT_RUNTIME, Settings
 from proa.runtime import defaults
 
 # What the engine completed or spelled out: these fields are its own, not the request's.
@@ -30,6 +30,7 @@ def document(record: Container, execs: list[Exec], settings: Settings, version: 
     """Return the answer of `GET /containers/{id}/json`."""
     body = _body(record)
     directory = settings.container_directory(record.id)
+    driver = record.options.log_driver or DEFAULT_LOG_DRIVER
     files = settings.runtime_directory(record.id)  # made anew at each start
     return {
         "Id": record.id,
@@ -41,7 +42,8 @@ def document(record: Container, execs: list[Exec], settings: Settings, version: 
         "ResolvConfPath": str(files / "resolv.conf"),
         "HostnamePath": str(files / "hostname"),
         "HostsPath": str(files / "hosts"),
-        "LogPath": str(log_path(directory, record.id)) if record.options.log_driver != "none" else "",
+        # Of the other drivers Docker shows none, though it may have a file for them, too.
+        "LogPath": str(log_path(directory, record.id, record.options)) if driver == DEFAULT_LOG_DRIVER else "",
         "Name": f"/{record.name}",
         "RestartCount": record.state.restart_count,
         "Driver": "overlay2",
@@ -101,7 +103,7 @@ def _host_config(record: Container, body: CreateBody, settings: Settings, versio
     host.cgroupns_mode = options.cgroupns_mode or host.cgroupns_mode or "private"
     host.runtime = options.runtime or DEFAULT_RUNTIME
     host.shm_size = host.shm_size or settings.default_shm_size
-    host.log_config.type = host.log_config.type or "json-file"
+    host.log_config.type, host.log_config.config = options.log_driver or DEFAULT_LOG_DRIVER, options.log_options
     host.restart_policy.name = options.restart_policy.name
     host.restart_policy.maximum_retry_count = options.restart_policy.maximum_retries
     if not options.privileged:

@@ -14,6 +14,7 @@ from typing import Any
 from proa import __version__, times
 from proa.api import versions
 from proa.api.facade import Engine
+from proa.engine.logs.drivers import DRIVERS
 from proa.engine.records import Status
 from proa.linux import capabilities
 from proa.oci.platform import default as default_platform
@@ -67,7 +68,7 @@ def info(engine: Engine) -> dict[str, Any]:
             "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
             "Authorization": None,
-            "Log": ["json-file", "none"],
+            "Log": sorted(set(DRIVERS) - {"none"}),
         },
         "MemoryLimit": True,
         "SwapLimit": _has_swap_limit(unified),
@@ -82,7 +83,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "OomKillDisable": not unified,
         "NGoroutines": 1,
         "SystemTime": times.format_time(times.now()),
-        "LoggingDriver": "json-file",
+        "LoggingDriver": settings.log_driver,
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if unified else "1",
         "NEventsListener": 0,

@@ -6,13 +6,15 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from proa.engine.containers import batch
+from proa.engine.containers import batch, replay
 from proa.engine.containers.run import Pending, Run
-from proa.engine.containers.shims import ShimError
+from proa.engine.containers.shims import ShimConnection, ShimError
 from proa.engine.containers.streams import Streams
+from proa.engine.logs.reading import Place
 from proa.engine.records import Container, Status
 from proa.engine.requests import AttachRequest
 from proa.errors import Conflict
+from proa.shim import protocol
 
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
@@ -27,12 +29,45 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
         raise Conflict(f"container {record.id} is paused, unpause the container before attach")
     connection = containers.connection(record) if record.active else None
     containers.emit("attach", record)
-    pending = Pending(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3), request, record.options.tty)
+    place = Place()
+    if request.logs:
+        await replay.replay(containers, record, fd, request, place)
+        if not request.stream or record.active != bool(connection):
+            os.close(fd)
+            return  # that was all, or it has ended meanwhile
     if connection:
-        await pending.attach(connection)
+        await _join(containers, record, connection, fd, request, place)
     else:
-        containers.runs.setdefault(record.id, Run()).hold(pending)
+        request.logs = False
+        containers.runs.setdefault(record.id, Run()).hold(Pending(_duplicate(fd), request, record.options.tty))
     os.close(fd)
+
+
+async def _join(
+    containers: Containers,
+    record: Container,
+    connection: ShimConnection,
+    fd: int,
+    request: AttachRequest,
+    place: Place,
+) -> None:
+    """Hand a client to the shim, which sends it what was logged behind `place` first."""
+    while True:
+        pending = Pending(_duplicate(fd), request, record.options.tty)
+        if request.logs:
+            pending.place = [place.inode, place.offset]
+        try:
+            await pending.attach(connection)
+            return
+        except ShimError as error:
+            if error.message != protocol.FAR_BEHIND:
+                raise
+        # The container is faster than the client: from here again.
+        await replay.replay(containers, record, fd, request, place)
+
+
+def _duplicate(fd: int) -> int:
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 async def streams(containers: Containers, record: Container, *, stdin: bool) -> Streams:

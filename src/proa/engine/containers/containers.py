@@ -16,7 +16,6 @@ from typing import Any
 
 from proa import cgroups, wording
 from proa.archive.diff import Change
-from proa.engine import spec
 from proa.engine.containers import attach, batch, changes, commit, create, ending, remove, start, stop, top
 from proa.engine.containers.batch import Completed
 from proa.engine.containers.execs import Execs
@@ -32,7 +31,8 @@ from proa.engine.database import Database
 from proa.engine.events import Events
 from proa.engine.images.commit import Committer
 from proa.engine.images.images import Images
-from proa.engine.logs import LogLine, LogRequest, read
+from proa.engine.logs.destination import log_path
+from proa.engine.logs.reading import LogLine, LogRequest, read
 from proa.engine.names import validate_container_name
 from proa.engine.networks import Networks
 from proa.engine.options import ContainerOptions
@@ -42,7 +42,7 @@ from proa.engine.runtimes import Runtimes
 from proa.engine.security import Filters
 from proa.engine.settings import Settings
 from proa.engine.volumes import Volumes
-from proa.errors import InvalidArgument, Unsupported
+from proa.errors import InvalidArgument
 from proa.network.default_bridge import DefaultBridge
 from proa.network.isolated import IsolatedPool
 from proa.snapshots.layers import Layers
@@ -171,9 +171,9 @@ class Containers:
 
     def logs(self, name: str, request: LogRequest) -> AsyncIterator[LogLine]:
         record = self.get(name)
-        if record.options.log_driver == "none":
-            raise Unsupported("configured logging driver does not support reading")
-        path = spec.log_path(self.directory(record), record.id)
+        path = log_path(self.directory(record), record.id, record.options)
+        if path is None:
+            raise wording.log_not_readable()
         return read(path, request, lambda: record.running)
 
     async def changes(self, name: str) -> Sequence[Change]:

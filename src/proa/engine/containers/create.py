@@ -12,6 +12,7 @@ import msgspec
 from proa import cgroups, ids, times
 from proa.engine import names, resources
 from proa.engine.containers import config, health, mountpoints, view
+from proa.engine.logs import drivers
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container
 from proa.engine.requests import Created
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
     from proa.engine.images.image import Image
 
-LOG_DRIVERS = ("", "json-file", "none")
-LOG_OPTIONS = ("max-size", "max-file")
-_LOG_DEFAULTS = {("mode", "blocking"), ("compress", "false")}
-_LATER_LOG_OPTIONS = (
-    "labels", "labels-regex", "env", "env-regex", "tag", "compress", "mode", "max-buffer-size",
-)  # fmt: skip
 _LONGEST_NAME = 64  # bytes; sethostname(2)
 _SHARED = ("network_mode", "ipc_mode", "pid_mode")
 
@@ -38,7 +33,9 @@ async def create(
 ) -> Created:
     """Make a container; raises `NotFound` for an unknown image, `Conflict` for a taken name."""
     image = containers.images.get(options.image, options.platform)
-    options = config.merged(options, image)
+    options = drivers.merged(
+        config.merged(options, image), containers.settings.log_driver, containers.settings.log_options
+    )
     warnings = _platform_warnings(options, image) + _check(containers, options)
     identifier = ids.new_id()
     options = _completed(containers, options, identifier)
@@ -70,7 +67,7 @@ async def create(
 def _check(containers: Containers, options: ContainerOptions) -> list[str]:
     """Refuse what makes no sense or is not supported; return warnings."""
     resources.validate(options)
-    _check_logging(options)
+    drivers.validate(options.log_driver, options.log_options)
     _check_modes(options)
     if options.working_dir and not options.working_dir.startswith("/"):
         raise InvalidArgument(
@@ -95,19 +92,6 @@ def _platform_warnings(options: ContainerOptions, image: Image) -> list[str]:
         f"The requested image's platform ({image.config.platform}) does not match the detected host platform "
         f"({here}) and no specific platform was requested"
     ]
-
-
-def _check_logging(options: ContainerOptions) -> None:
-    if options.log_driver not in LOG_DRIVERS:
-        raise Unsupported(f'log driver "{options.log_driver}" is not supported; use json-file or none')
-    for name, value in options.log_options.items():
-        if (name, value) in _LOG_DEFAULTS:
-            continue
-        if name in _LATER_LOG_OPTIONS:
-            raise Unsupported(f"log opt '{name}' is not supported yet")
-        if name not in LOG_OPTIONS:
-            raise InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
-    resources.parse_size(options.log_options.get("max-size", "0"))
 
 
 def _check_modes(options: ContainerOptions) -> None:

@@ -23,13 +23,13 @@ class Pending(msgspec.Struct):
     fd: int
     request: AttachRequest
     tty: bool
+    place: list[int] | None = None  # inode and offset in the log: what was written behind it comes first
 
     def attach(self, connection: ShimConnection) -> asyncio.Future[Any]:
         """Hand the client to the shim; this process's descriptor is closed."""
         try:
-            return connection.post(
-                "attach", descriptors=(self.fd,), client=client_message(self.request, tty=self.tty)
-            )
+            client = client_message(self.request, tty=self.tty) | {"logs": self.place}
+            return connection.post("attach", descriptors=(self.fd,), client=client)
         finally:
             os.close(self.fd)
 
@@ -88,6 +88,5 @@ def client_message(request: AttachRequest, *, tty: bool) -> dict[str, Any]:
         "detach_keys": list(request.detach_keys) if tty else [],
         "buffered": request.buffered.decode("latin-1"),
         "drain": request.drain,
-        "logs": request.logs,
         "stream": request.stream,
     }

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proa import times
+from proa import times, wording
 from proa.engine import propagation, spec
 from proa.engine.containers import ending, files, namespaces
 from proa.engine.containers.run import Run
@@ -143,6 +143,8 @@ def _explained(error: BaseException) -> ProaError:
     """A shim's reason in Docker's frame; whether the user or the machine is to blame decides the class."""
     if isinstance(error, ShimError) and error.message.startswith(_USERS_MISTAKES):
         return InvalidArgument(error.message)
+    if isinstance(error, ShimError) and error.message.startswith("failed to initialize logging driver"):
+        return wording.logging_failed(error.message)
     if isinstance(error, ShimError):
         message = (
             "failed to create task for container: failed to create shim task: OCI runtime create failed: "

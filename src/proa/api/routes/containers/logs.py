@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote_plus
+
 from proa import times
 from proa.api import framing
 from proa.api.errors import ClientGone, describe
 from proa.api.facade import LogLine
 from proa.api.request import Request
-from proa.engine.logs import LogRequest
+from proa.engine.logs.reading import LogRequest
 from proa.errors import InvalidArgument
 
 
@@ -26,6 +28,7 @@ async def logs(request: Request) -> None:
             tail=_tail(query.text("tail")),
             follow=query.flag("follow"),
             timestamps=query.flag("timestamps"),
+            details=query.flag("details"),
         ),
     )
     tty = record.options.tty
@@ -44,8 +47,11 @@ async def logs(request: Request) -> None:
 
 
 def _text(line: LogLine, timestamps: bool, details: bool) -> bytes:
-    """Return a line behind what was asked for. No log has details; Docker then writes a space."""
-    data = b" " + line.line if details else line.line
+    """Return a line behind what was asked for."""
+    data = line.line
+    if details:
+        pairs = (f"{quote_plus(key)}={quote_plus(value)}" for key, value in sorted(line.attributes.items()))
+        data = ",".join(pairs).encode() + b" " + data
     return times.format_fixed(line.time).encode() + b" " + data if timestamps else data
 
 

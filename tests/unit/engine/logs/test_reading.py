@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from proa import times
-from proa.engine import logs as module
 from proa.engine import watching
-from proa.engine.logs import LogLine, LogRequest, read
+from proa.engine.logs import files as module
+from proa.engine.logs.reading import LogLine, LogRequest, read
 from proa.errors import KernelError
 from proa.linux import inotify
 from proa.shim.jsonlog import JsonLog
