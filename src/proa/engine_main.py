@@ -88,7 +88,7 @@ _SETTINGS = {
     "log-driver": "log_driver",
     "log-opts": "log_options",
 }
-_PLAIN_SETTINGS = ("bridge", "bip", "mtu", "dns", "labels", "runtimes")
+_PLAIN_SETTINGS = ("bridge", "bip", "mtu", "dns", "labels", "runtimes", "debug")
 
 
 def main() -> None:

@@ -195,6 +195,8 @@ class Subscription(Protocol):
 
 
 class Events(Protocol):
+    @property
+    def listeners(self) -> int: ...
     def subscribe(
         self, since: int | None = None, until: int | None = None, filters: Filters | None = None
     ) -> Subscription: ...

@@ -50,6 +50,11 @@ class Events:
         self._ring: deque[Event] = deque(maxlen=RING_SIZE)
         self._subscriptions: set[Subscription] = set()
 
+    @property
+    def listeners(self) -> int:
+        """How many listen."""
+        return len(self._subscriptions)
+
     def emit(self, type: str, action: str, id: str, attributes: Mapping[str, str]) -> None:
         """Tell all subscriptions, and remember."""
         event = Event(type=type, action=action, id=id, attributes=dict(attributes), time=self._clock())

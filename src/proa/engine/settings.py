@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, kw_only=True):
     max_concurrent_downloads: int = 3
     runtimes: dict[str, ConfiguredRuntime] = {}  # beside Proa's own and those known by name
     default_runtime: str = DEFAULT_RUNTIME
+    debug: bool = False
     notices: list[str] = []  # what whoever asks about the engine is warned of
     log_driver: str = DEFAULT_LOG_DRIVER
     log_options: dict[str, str] = {}  # of containers whose driver is `log_driver`
@@ -43,6 +44,11 @@ class Settings(msgspec.Struct, kw_only=True):
     @property
     def database(self) -> Path:
         return self.data_root / "proa.db"
+
+    @property
+    def layers(self) -> Path:
+        """Where unpacked layers are, a directory each."""
+        return self.data_root / "layers"
 
     def container_directory(self, identifier: str) -> Path:
         """Where a container's writable layer, files and log are."""

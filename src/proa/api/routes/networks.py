@@ -18,7 +18,10 @@ async def list_networks(request: Request) -> Response:
     wanted = request.query.filters()
     filtering.check(wanted, filters.NETWORK_FILTERS)
     found = [network for network in request.engine.networks.all() if _passes(network, wanted, request)]
-    return json_response([_document(network, {}, request) for network in found])
+    details = request.version < (1, 28)  # later only `inspect` tells who is connected
+    return json_response([
+        _document(network, _members(request, network) if details else {}) for network in found
+    ])  # fmt: skip
 
 
 async def inspect(request: Request) -> Response:
@@ -26,8 +29,11 @@ async def inspect(request: Request) -> Response:
     scope = request.query.text("scope")
     if scope not in ("", "local"):
         return json_response({"message": f"network {request.name()} not found"}, 404)
-    connected = {record.id: record for record in _connected(request, network)}
-    return json_response(_document(network, connected, request))
+    return json_response(_document(network, _members(request, network)))
+
+
+def _members(request: Request, network: Network) -> dict[str, Container]:
+    return {record.id: record for record in _connected(request, network)}
 
 
 async def remove(request: Request) -> Response:
@@ -82,8 +88,8 @@ def _passes(network: Network, wanted: filtering.Filters, request: Request) -> bo
     )
 
 
-def _document(network: Network, containers: dict[str, Container], request: Request) -> dict[str, Any]:
-    document: dict[str, Any] = {
+def _document(network: Network, containers: dict[str, Container]) -> dict[str, Any]:
+    return {
         "Name": network.name,
         "Id": network.id,
         "Created": times.format_time(network.created),
@@ -105,9 +111,6 @@ def _document(network: Network, containers: dict[str, Container], request: Reque
         "Options": network.options,
         "Labels": {},
     }
-    if request.version < (1, 48):
-        del document["EnableIPv4"]
-    return document
 
 
 def _member(record: Container) -> dict[str, str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from proa.api.request import Request, Response, json_response
 from proa.api.translate import disk_usage as usage
-from proa.api.translate import system
+from proa.api.translate import gates, system
 
 _PING_HEADERS = {
     "Builder-Version": "1",  # the classic builder: there is no BuildKit behind /grpc
@@ -28,10 +26,7 @@ async def version(request: Request) -> Response:
 
 
 async def info(request: Request) -> Response:
-    document: dict[str, Any] = system.info(request.engine)
-    if request.version < (1, 50):
-        document["BridgeNfIptables"] = document["BridgeNfIp6tables"] = False
-    return json_response(document)
+    return json_response(gates.fit("info", system.info(request.engine), request.version))
 
 
 async def disk_usage(request: Request) -> Response:

@@ -58,4 +58,4 @@ async def prune(request: Request) -> Response:
             continue
         removed.append(volume.name)
         space += size
-    return json_response({"VolumesDeleted": removed or None, "SpaceReclaimed": space})
+    return json_response({"VolumesDeleted": removed, "SpaceReclaimed": space})

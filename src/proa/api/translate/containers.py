@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proa.api.translate import networks, status
+from proa.api.translate import gates, networks, status
 from proa.api.versions import Version
 from proa.engine.records import Container, MountPoint
 from proa.times import SECOND
@@ -33,9 +33,9 @@ def mount(point: MountPoint) -> dict[str, Any]:
 def summary(record: Container, image: str, now: int, version: Version) -> dict[str, Any]:
     """Return one row of `GET /containers/json`. `image` is the name to show."""
     host_config: dict[str, Any] = {"NetworkMode": record.options.network_mode}
-    if record.options.annotations and version >= (1, 46):
+    if record.options.annotations:
         host_config["Annotations"] = record.options.annotations
-    return {
+    document = {
         "Id": record.id,
         "Names": [f"/{record.name}"],
         "Image": image,
@@ -47,6 +47,7 @@ def summary(record: Container, image: str, now: int, version: Version) -> dict[s
         "State": str(record.state.status),
         "Status": status.describe(record.state, now),
         "HostConfig": host_config,
-        "NetworkSettings": {"Networks": networks.endpoints(record, version)},
+        "NetworkSettings": {"Networks": networks.endpoints(record)},
         "Mounts": [mount(point) for point in record.mounts],
     }
+    return gates.fit("container", document, version)

@@ -9,7 +9,7 @@ from typing import Any
 from proa import times
 from proa.api.facade import Engine
 from proa.api.translate import containers, images, volumes
-from proa.api.versions import Version
+from proa.api.versions import CURRENT, Version
 from proa.errors import InvalidArgument, NotFound
 
 _KINDS = ("container", "image", "volume", "build-cache")
@@ -29,7 +29,7 @@ async def document(engine: Engine, kinds: Collection[str], version: Version) -> 
     if "container" in kinds:
         answer["Containers"] = [
             {
-                **containers.summary(record, record.options.image, times.now(), version),
+                **containers.summary(record, record.options.image, times.now(), CURRENT),
                 **await _sizes(engine, record.id),
             }
             for record in engine.containers.all()
@@ -37,8 +37,6 @@ async def document(engine: Engine, kinds: Collection[str], version: Version) -> 
     if "volume" in kinds:
         answer["Volumes"] = await _volumes(engine)
     answer["BuildCache"] = [] if "build-cache" in kinds else None
-    if version < (1, 42):
-        answer["BuilderSize"] = 0
     return answer
 
 
@@ -62,9 +60,10 @@ async def _sizes(engine: Engine, identifier: str) -> dict[str, int]:
     try:
         record = engine.containers.get(identifier)
         written = await engine.containers.size_rw(identifier)
-        return {"SizeRw": written, "SizeRootFs": written + engine.images.get(record.image_id).size}
+        sizes = {"SizeRw": written, "SizeRootFs": written + engine.images.get(record.image_id).size}
     except NotFound:  # removed meanwhile
-        return {"SizeRw": 0, "SizeRootFs": 0}
+        return {}
+    return {name: size for name, size in sizes.items() if size}  # as Docker does
 
 
 async def _volumes(engine: Engine) -> list[dict[str, Any]]:

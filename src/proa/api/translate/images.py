@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from proa import times
+from proa.api.translate import gates
 from proa.api.types.containers import Config
 from proa.api.versions import Version
 from proa.engine.images.history import HistoryItem
 from proa.engine.images.image import Image
 from proa.errors import InvalidArgument
 from proa.oci import platform as platforms
+from proa.snapshots.layers import name_of
 
 
 class _WirePlatform(msgspec.Struct, rename={"os_version": "os.version"}, kw_only=True):
@@ -49,18 +52,17 @@ def summary(image: Image, containers: int, version: Version) -> dict[str, Any]:
         "RepoTags": list(image.names),
         "SharedSize": -1,
         "Size": image.size,
+        "VirtualSize": image.size,
     }
     if version < (1, 43) and not image.names:
         document["RepoTags"] = ["<none>:<none>"]
         if not image.repo_digests:
             document["RepoDigests"] = ["<none>@<none>"]
-    if version < (1, 44):
-        document["VirtualSize"] = image.size
-    return document
+    return gates.fit("image", document, version)
 
 
-def document(image: Image, version: Version) -> dict[str, Any]:
-    """Return the answer of `GET /images/{name}/json`."""
+def document(image: Image, layers: Path, version: Version) -> dict[str, Any]:
+    """Return the answer of `GET /images/{name}/json`. `layers`: where unpacked layers are."""
     config = image.config
     answer: dict[str, Any] = {
         "Id": image.id,
@@ -71,31 +73,36 @@ def document(image: Image, version: Version) -> dict[str, Any]:
         "Created": times.format_time(image.created),
         "DockerVersion": str(config.document.get("docker_version") or ""),
         "Author": config.author,
-        "Config": _config(config.config, version),
+        "Config": _config(config.config),
         "Architecture": config.architecture,
         "Os": config.os,
         "Size": image.size,
-        "GraphDriver": {"Data": {}, "Name": "overlay2"},
+        "VirtualSize": image.size,
+        "GraphDriver": {"Data": _directories(image, layers), "Name": "overlay2"},
         "RootFS": {"Type": "layers", "Layers": config.diff_ids},
         "Metadata": {"LastTagTime": times.format_time(image.tagged_at)},
     }
     if config.variant:
         answer["Variant"] = config.variant
-    if version < (1, 44):
-        answer["VirtualSize"] = image.size
-    if version < (1, 45):
-        answer["Container"] = str(config.document.get("container") or "")
-        answer["ContainerConfig"] = config.document.get("container_config") or _config({}, version)
-    return answer
+    if container := config.document.get("container"):
+        answer["Container"] = str(container)
+    answer["ContainerConfig"] = config.document.get("container_config") or {**_EMPTY, "Labels": None}
+    return gates.fit("image inspect", answer, version)
 
 
-def _config(config: dict[str, Any], version: Version) -> dict[str, Any]:
-    """Return an image's Config: since 1.50 what is set, before that every field of a container's."""
+_EMPTY: dict[str, Any] = msgspec.to_builtins(Config())
+
+
+def _config(config: dict[str, Any]) -> dict[str, Any]:
+    """Return an image's Config: every field that Docker shows, though it is not set."""
     given = {key: value for key, value in config.items() if value not in (None, "", [], {}, False)}
-    if version >= (1, 50):
-        return given
-    empty: dict[str, Any] = msgspec.to_builtins(Config())
-    return {**empty, "Labels": None, **given}
+    return {**_EMPTY, "Labels": None, **given}
+
+
+def _directories(image: Image, layers: Path) -> dict[str, str]:
+    """Return where the layers are unpacked, as overlayfs takes them: the top one first."""
+    top, *lower = [str(layers / name_of(chain_id)) for chain_id in reversed(image.layers)] or [""]
+    return {**({"LowerDir": ":".join(lower)} if lower else {}), **({"UpperDir": top} if top else {})}
 
 
 def history_item(item: HistoryItem) -> dict[str, Any]:

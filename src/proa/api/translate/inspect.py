@@ -6,13 +6,12 @@ from typing import Any
 
 import msgspec
 
-from proa import times
+from proa import cgroups, times
 from proa.api.request import without_nulls
 from proa.api.translate import networks, supervision
 from proa.api.translate.containers import mount
 from proa.api.types.containers import Config, CreateBody
 from proa.api.types.host_config import HostConfig
-from proa.api.versions import Version
 from proa.engine.logs.destination import log_path
 from proa.engine.records import Container, Exec, State, Status
 from proa.engine.settings import DEFAULT_LOG_DRIVER, DEFAULT_RUNTIME, Settings
@@ -26,7 +25,7 @@ _FROM_OPTIONS = (
 )  # fmt: skip
 
 
-def document(record: Container, execs: list[Exec], settings: Settings, version: Version) -> dict[str, Any]:
+def document(record: Container, execs: list[Exec], settings: Settings) -> dict[str, Any]:
     """Return the answer of `GET /containers/{id}/json`."""
     body = _body(record)
     directory = settings.container_directory(record.id)
@@ -52,14 +51,14 @@ def document(record: Container, execs: list[Exec], settings: Settings, version: 
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": [each.id for each in execs] or None,
-        "HostConfig": _host_config(record, body, settings, version),
+        "HostConfig": _host_config(record, body, settings),
         "GraphDriver": {
             "Data": {"UpperDir": str(directory / "upper"), "WorkDir": str(directory / "work")},
             "Name": "overlay2",
         },
         "Mounts": [mount(point) for point in record.mounts],
         "Config": _config(record, body),
-        "NetworkSettings": _network_settings(record, version),
+        "NetworkSettings": _network_settings(record),
     }
 
 
@@ -87,7 +86,7 @@ def _state(state: State) -> dict[str, Any]:
     return document
 
 
-def _host_config(record: Container, body: CreateBody, settings: Settings, version: Version) -> dict[str, Any]:
+def _host_config(record: Container, body: CreateBody, settings: Settings) -> dict[str, Any]:
     host: HostConfig = body.host_config
     options = record.options
     for name in _FROM_OPTIONS:
@@ -111,10 +110,10 @@ def _host_config(record: Container, body: CreateBody, settings: Settings, versio
         if host.readonly_paths is None:
             host.readonly_paths = list(defaults.READONLY_PATHS)
     result: dict[str, Any] = msgspec.to_builtins(host)
-    if version < (1, 42):
-        result |= {"KernelMemory": 0, "KernelMemoryTCP": 0}
-    if version < (1, 40):
-        del result["CgroupnsMode"]
+    if "PortBindings" not in (record.request.get("HostConfig") or {}):
+        result["PortBindings"] = None
+    if host.oom_kill_disable is None and cgroups.detect() == "v1":
+        result["OomKillDisable"] = False  # control groups v2 have no such switch
     return result
 
 
@@ -154,8 +153,8 @@ def _config(record: Container, body: CreateBody) -> dict[str, Any]:
     return config
 
 
-def _network_settings(record: Container, version: Version) -> dict[str, Any]:
-    attached = networks.endpoints(record, version)
+def _network_settings(record: Container) -> dict[str, Any]:
+    attached = networks.endpoints(record)
     first = next(iter(attached.values()), None) or networks.endpoint(None)
     bridged = first if record.options.network_mode == "bridge" else networks.endpoint(None)
     sandbox = record.endpoint.endpoint_id if record.endpoint is not None else ""

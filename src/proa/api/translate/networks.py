@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from proa.api.types.containers import EndpointSettings
-from proa.api.versions import Version
 from proa.engine.records import Container, EndpointRecord
 
 
@@ -17,17 +16,12 @@ def network_name(record: Container) -> str:
     return "" if mode.startswith("container:") else mode
 
 
-def endpoints(record: Container, version: Version) -> dict[str, Any]:
+def endpoints(record: Container) -> dict[str, Any]:
     """Return `NetworkSettings.Networks`."""
     name = network_name(record)
     if not name:
         return {}
-    settings = endpoint(record.endpoint, record.options.mac_address)
-    if version < (1, 44):
-        del settings["DNSNames"]
-    if version < (1, 48):
-        del settings["GwPriority"]
-    return {name: settings}
+    return {name: endpoint(record.endpoint, record.options.mac_address)}
 
 
 def endpoint(record: EndpointRecord | None, mac_address: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from proa.api.translate.inspect import document
 async def inspect(request: Request) -> Response:
     engine = request.engine
     record = engine.containers.get(request.name())
-    answer = document(record, list(engine.execs.of(record.id)), engine.settings, request.version)
+    answer = document(record, list(engine.execs.of(record.id)), engine.settings)
     if request.query.flag("size"):
         answer |= await sizes(request, record)
     return json_response(answer)
@@ -23,4 +23,5 @@ async def top(request: Request) -> Response:
 
 async def changes(request: Request) -> Response:
     found = await request.engine.containers.changes(request.name())
-    return json_response([{"Path": change.path, "Kind": change.kind} for change in found])
+    rows = [{"Path": change.path, "Kind": change.kind} for change in found]
+    return json_response(rows or None)  # null for none, as Docker says it

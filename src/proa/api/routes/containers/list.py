@@ -26,7 +26,7 @@ async def list_containers(request: Request) -> Response:
     rows = [summary(record, names.shown(record), now, request.version) for record in records]
     if query.flag("size"):
         for record, row in zip(records, rows, strict=True):
-            row |= await sizes(request, record)
+            row |= {name: size for name, size in (await sizes(request, record)).items() if size}  # as Docker does
     return json_response(rows)
 
 

@@ -10,7 +10,7 @@ async def inspect(request: Request) -> Response:
     query = request.query
     platform = translate.platform(query.text("platform"))
     image = request.engine.images.get(request.name(), platform)
-    return json_response(translate.document(image, request.version))
+    return json_response(translate.document(image, request.engine.settings.layers, request.version))
 
 
 async def history(request: Request) -> Response:
