@@ -39,7 +39,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/containers/{name}/attach", "containers.attach:attach"),
     Endpoint("POST", "/containers/{name}/exec", "execs:create"),
     Endpoint("GET", "/containers/{name}/attach/ws", "containers.attach:attach_websocket"),
-    Endpoint("GET", "/containers/{name}/stats", "unsupported:stats"),
+    Endpoint("GET", "/containers/{name}/stats", "containers.stats:stats", abandonable=_WAITS),
     Endpoint("GET", "/containers/{name}/export", "unsupported:export"),
     Endpoint("POST", "/containers/{name}/update", "unsupported:update"),
     Endpoint("HEAD", "/containers/{name}/archive", "unsupported:copy"),

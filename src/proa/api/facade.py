@@ -6,7 +6,7 @@ Methods that are not coroutines answer from memory or the database at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from proa.engine.options import ContainerOptions
@@ -18,6 +18,7 @@ from proa.engine.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from proa.engine.containers.stats import Sample
     from proa.engine.events import Event
     from proa.engine.images.history import HistoryItem
     from proa.engine.images.image import Image
@@ -71,6 +72,7 @@ class Containers(Protocol):
     async def unpause(self, name: str) -> None: ...
     async def resize(self, name: str, rows: int, columns: int) -> None: ...
     async def top(self, name: str, ps_args: str) -> tuple[list[str], list[list[str]]]: ...
+    def stats(self, name: str) -> AsyncGenerator[Sample]: ...
     async def attach(self, name: str, client: int, request: AttachRequest) -> None: ...
     def logs(self, name: str, request: LogRequest) -> AsyncIterator[LogLine]: ...
     async def changes(self, name: str) -> Sequence[Change]: ...

@@ -25,8 +25,8 @@ TOP = {
     "info": "info", "attach": "attach", "commit": "commit", "create": "create", "diff": "diff",
     "events": "events", "history": "history", "import": "import_", "inspect": "inspect", "kill": "kill",
     "logs": "logs", "pause": "pause", "port": "port", "rename": "rename", "restart": "restart", "rm": "rm",
-    "rmi": "rmi", "start": "start", "stop": "stop", "tag": "tag", "top": "top", "unpause": "unpause",
-    "wait": "wait",
+    "rmi": "rmi", "start": "start", "stats": "stats", "stop": "stop", "tag": "tag", "top": "top",
+    "unpause": "unpause", "wait": "wait",
 }  # fmt: skip
 
 # What `proa GROUP NAME` runs.
@@ -35,7 +35,8 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "attach": "attach", "commit": "commit", "create": "create", "diff": "diff", "exec": "exec",
         "inspect": "inspect_container", "kill": "kill", "logs": "logs", "ls": "ps", "list": "ps", "ps": "ps",
         "pause": "pause", "port": "port", "rename": "rename",
-        "restart": "restart", "rm": "rm", "remove": "rm", "run": "run", "start": "start", "stop": "stop",
+        "restart": "restart", "rm": "rm", "remove": "rm", "run": "run", "start": "start",
+        "stats": "stats", "stop": "stop",
         "top": "top", "unpause": "unpause", "wait": "wait",
     }),
     "image": ("Manage images", {
@@ -91,6 +92,7 @@ SUMMARIES = {
     "rmi": "Remove images, or names of images",
     "run": "Make a container of an image and run it",
     "start": "Start containers that do not run",
+    "stats": "Show what containers use, kept up to date",
     "stop": "Ask containers to end, and end them after a while",
     "tag": "Give an image another name",
     "top": "Show the processes of a container",

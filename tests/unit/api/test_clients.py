@@ -150,7 +150,6 @@ def test_docker_understands_the_answers(cli: Cli, arguments: tuple[str, ...], sh
         (("rm", "nobody"), "No such container: nobody"),
         (("rmi", "nothing"), "No such image: nothing"),
         (("volume", "rm", "nothing"), "get nothing: no such volume"),
-        (("stats", "--no-stream", "box"), "stats"),
         (("node", "ls"), "This node is not a swarm manager."),
         (("ps", "--filter", "color=red"), "invalid filter 'color'"),
     ],

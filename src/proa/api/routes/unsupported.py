@@ -30,11 +30,6 @@ async def push(request: Request) -> Response:
     raise _refuse("pushing images")
 
 
-async def stats(request: Request) -> Response:
-    request.engine.containers.get(request.name())
-    raise _refuse("measuring containers (stats)")
-
-
 async def export(request: Request) -> Response:
     request.engine.containers.get(request.name())
     raise _refuse("exporting containers")

@@ -99,7 +99,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "IndexServerAddress": "https://index.docker.io/v1/",
         "RegistryConfig": _registries(settings.insecure_registries, settings.registry_mirrors),
         "NCPU": len(os.sched_getaffinity(0)),
-        "MemTotal": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "MemTotal": host_memory(),
         "GenericResources": None,
         "DockerRootDir": str(settings.data_root),
         "HttpProxy": "",
@@ -194,3 +194,8 @@ def _reads(path: str) -> str:
         return Path(path).read_text().strip()
     except OSError:
         return ""
+
+
+def host_memory() -> int:
+    """Return the bytes of memory that this host has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import weakref
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from proa.engine.containers.probing import Probing
 from proa.engine.containers.restarts import Restarts
 from proa.engine.containers.run import Run
 from proa.engine.containers.shims import ShimConnection
+from proa.engine.containers.stats import Sample, Sampling
 from proa.engine.containers.store import ContainerStore
 from proa.engine.containers.streams import Streams
 from proa.engine.containers.wait import Waiters
@@ -91,6 +92,7 @@ class Containers:
         self.execs = Execs(self)
         self.probing = Probing(self)
         self.restarts = Restarts(self)
+        self.sampling = Sampling(self)
         self.cgroup_version = cgroups.detect()
         self.network_up = False  # set once the bridge is
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -156,6 +158,10 @@ class Containers:
 
     async def top(self, name: str, ps_args: str) -> tuple[list[str], list[list[str]]]:
         return await top.top(self, self.get(name), ps_args)
+
+    def stats(self, name: str) -> AsyncGenerator[Sample]:
+        """Yield what a container uses, now and each second, until it is removed. Close the iteration."""
+        return self.sampling.samples(self.get(name))
 
     async def attach(self, name: str, client: int, request: AttachRequest) -> None:
         await attach.attach(self, self.get(name), client, request)
@@ -295,6 +301,7 @@ class Containers:
     async def close(self) -> None:
         """Leave all containers to their shims."""
         self.restarts.close()
+        self.sampling.close()
         await self.probing.close()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
