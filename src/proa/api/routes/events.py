@@ -36,7 +36,7 @@ def document(event: Event, version: Version) -> dict[str, Any]:
     """Return one event; old clients read `status`, `id` and `from`, which containers and images have."""
     answer: dict[str, Any] = {}
     if event.type in ("container", "image"):
-        answer = {"status": event.action, "id": event.id}
+        answer = {"status": event.action, **({"id": event.id} if event.id else {})}
         if event.attributes.get("image"):
             answer["from"] = event.attributes["image"]
     return answer | {

@@ -58,4 +58,5 @@ async def prune(request: Request) -> Response:
             continue
         removed.append(volume.name)
         space += size
+    request.engine.events.emit("volume", "prune", "", {"reclaimed": str(space)})
     return json_response({"VolumesDeleted": removed, "SpaceReclaimed": space})

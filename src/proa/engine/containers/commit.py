@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from proa.engine.containers import stop
+from proa.engine.images import new_image
 from proa.engine.records import Container, Status
 from proa.errors import Conflict
 
@@ -36,6 +37,7 @@ async def commit(
     frozen = pause and record.state.status == Status.RUNNING
     if frozen:
         await stop.hold(containers, record)
+        containers.emit("pause", record)
     try:
         image_id = await containers.committer.commit(
             record,
@@ -46,9 +48,11 @@ async def commit(
             author=author,
             changes=changes,
         )
+        name = new_image.name_for(repository, tag)
+        reference = name.familiar if name else ""
+        containers.emit("commit", record, comment=comment, imageID=image_id, imageRef=reference)
+        return image_id
     finally:
         if frozen and record.state.status == Status.RUNNING:  # it may have been killed or paused meanwhile
             await stop.let_go(containers, record)
-    name = f"{repository}:{tag}" if repository and tag else repository
-    containers.emit("commit", record, comment=comment, imageID=image_id, imageRef=name)
-    return image_id
+            containers.emit("unpause", record)

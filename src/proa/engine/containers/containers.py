@@ -157,7 +157,10 @@ class Containers:
         await attach.resize(self, self.get(name), rows, columns)
 
     async def top(self, name: str, ps_args: str) -> tuple[list[str], list[list[str]]]:
-        return await top.top(self, self.get(name), ps_args)
+        record = self.get(name)
+        found = await top.top(self, record, ps_args)
+        self.emit("top", record)
+        return found
 
     def stats(self, name: str) -> AsyncGenerator[Sample]:
         """Yield what a container uses, now and each second, until it is removed. Close the iteration."""
@@ -256,6 +259,20 @@ class Containers:
         if endpoint:
             attributes = {"container": record.id, "name": endpoint.network, "type": "bridge"}
             self.events.emit("network", action, endpoint.network_id, attributes)
+
+    def emit_volumes(self, action: str, record: Container) -> None:
+        """Tell that a container's volumes are now in use ("mount"), or no more ("unmount")."""
+        for point in record.mounts:
+            if point.type != "volume":
+                continue
+            attributes = {"driver": point.driver or "local", "container": record.id}
+            if action == "mount":
+                attributes |= {
+                    "destination": point.destination,
+                    "read/write": "true" if point.read_write else "false",
+                    "propagation": point.propagation,
+                }
+            self.events.emit("volume", action, point.name, attributes)
 
     def release_endpoint(self, record: Container, run: Run | None) -> None:
         """Give a container's address back; the record keeps the network's name."""

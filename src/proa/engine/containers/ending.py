@@ -105,6 +105,7 @@ def ended(containers: Containers, record: Container, result: dict[str, Any]) -> 
     containers.probing.pause(record)
     run = containers.runs.get(record.id)
     containers.release_endpoint(record, run)
+    containers.emit_volumes("unmount", record)
     saved = record.options.auto_remove or containers.store.save(record)
     if lost := result.get("log_lost"):
         _log.warning("container %s: %d bytes of its log could not be written", record.id, lost)

@@ -224,7 +224,8 @@ class Execs:
         return self._containers.connection(record)
 
     def _emit(self, action: str, record: Container, execution: Exec) -> None:
-        command = " ".join(execution.command)
+        program, *arguments = execution.command
+        command = f"{program} {' '.join(arguments)}"  # with the space even when nothing follows, as Docker has it
         self._containers.emit(f"{action}: {command}", record, execID=execution.id)
 
 

@@ -98,6 +98,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
         runtime_directory=runtime_directory,
     )
     propagation.check(record.mounts)
+    containers.emit_volumes("mount", record)
     await namespaces.resolve(containers, record, run, place)
     place.overlay = containers.overlay(record, directory)
     steps.append(connection.post("create", **spec.outline(record, place)))
@@ -127,6 +128,7 @@ async def _failed(containers: Containers, record: Container, run: Run, error: Ba
     containers.runs.pop(record.id, None)
     run.close()
     containers.release_endpoint(record, run)
+    containers.emit_volumes("unmount", record)
     clear(containers.settings.runtime_directory(record.id))
     message = _explained(error).message if isinstance(error, ProaError) else str(error)
     record.state.error = message

@@ -78,6 +78,7 @@ class Committer:
                 layers,
                 parent=container.image_id if base else "",
                 name=name,
+                action="create",
             )
 
     def _record_of(self, chain_id: str) -> Layer:

@@ -69,7 +69,7 @@ class Importer:
                 [layer] if layer else [],
                 name=name,
             )
-        self._images.emit("import", image_id, name.familiar if name else image_id)
+        self._images.emit("import", image_id, image_id)
         return image_id
 
     async def _make_layer(self, source: AsyncIterable[bytes]) -> Layer | None:

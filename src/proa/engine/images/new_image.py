@@ -40,10 +40,12 @@ async def record(
     *,
     parent: str = "",
     name: Reference | None = None,
+    action: str = "",
 ) -> str:
     """Record an image of `layers` (base first; the committed directories exist) and return its identifier.
 
-    The caller holds leases on the layers and blobs until this returns.
+    `action` is the event that tells of it, before that of its name. The caller holds leases on the layers and
+    blobs until this returns.
     """
     manifest = _manifest(config, layers)
     digest = await asyncio.to_thread(_store, content, config, manifest)
@@ -58,6 +60,8 @@ async def record(
         )
         if name is not None:
             images.store.tag(name, image_id)
+    if action:
+        images.emit(action, image_id, image_id)
     if name is not None:
         images.emit("tag", image_id, name.familiar)
     return image_id

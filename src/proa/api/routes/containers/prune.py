@@ -20,4 +20,5 @@ async def prune(request: Request) -> Response:
             continue
         removed.append(record.id)
         space += size
+    request.engine.events.emit("container", "prune", "", {"reclaimed": str(space)})
     return json_response({"ContainersDeleted": removed or None, "SpaceReclaimed": space})

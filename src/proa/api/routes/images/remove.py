@@ -46,6 +46,7 @@ async def prune(request: Request) -> Response:
             except (Conflict, NotFound):  # it is needed by another image, or went with one
                 continue
     space = max(before - _layers_size(images), 0)
+    request.engine.events.emit("image", "prune", "", {"reclaimed": str(space)})
     return json_response({"ImagesDeleted": _documents(removed) or None, "SpaceReclaimed": space})
 
 
