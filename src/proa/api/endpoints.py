@@ -41,7 +41,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/containers/{name}/attach/ws", "containers.attach:attach_websocket"),
     Endpoint("GET", "/containers/{name}/stats", "containers.stats:stats", abandonable=_WAITS),
     Endpoint("GET", "/containers/{name}/export", "unsupported:export"),
-    Endpoint("POST", "/containers/{name}/update", "unsupported:update"),
+    Endpoint("POST", "/containers/{name}/update", "containers.update:update"),
     Endpoint("HEAD", "/containers/{name}/archive", "unsupported:copy"),
     Endpoint("GET", "/containers/{name}/archive", "unsupported:copy"),
     Endpoint("PUT", "/containers/{name}/archive", "unsupported:copy"),

@@ -26,7 +26,7 @@ TOP = {
     "events": "events", "history": "history", "import": "import_", "inspect": "inspect", "kill": "kill",
     "logs": "logs", "pause": "pause", "port": "port", "rename": "rename", "restart": "restart", "rm": "rm",
     "rmi": "rmi", "start": "start", "stats": "stats", "stop": "stop", "tag": "tag", "top": "top",
-    "unpause": "unpause", "wait": "wait",
+    "unpause": "unpause", "update": "update", "wait": "wait",
 }  # fmt: skip
 
 # What `proa GROUP NAME` runs.
@@ -37,7 +37,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "pause": "pause", "port": "port", "rename": "rename",
         "restart": "restart", "rm": "rm", "remove": "rm", "run": "run", "start": "start",
         "stats": "stats", "stop": "stop",
-        "top": "top", "unpause": "unpause", "wait": "wait",
+        "top": "top", "unpause": "unpause", "update": "update", "wait": "wait",
     }),
     "image": ("Manage images", {
         "history": "history", "import": "import_", "inspect": "inspect_image", "ls": "images",
@@ -97,6 +97,7 @@ SUMMARIES = {
     "tag": "Give an image another name",
     "top": "Show the processes of a container",
     "unpause": "Let frozen processes of containers run on",
+    "update": "Change limits and restart policies of containers",
     "version": "Show the versions of the client and the engine",
     "volume_create": "Make a volume",
     "volume_ls": "List volumes",

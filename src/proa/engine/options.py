@@ -77,12 +77,12 @@ class Resources(msgspec.Struct, kw_only=True, omit_defaults=True):
     nano_cpus: int = 0  # 10^-9 CPUs
     cpu_shares: int = 0
     cpu_period: int = 0
-    cpu_quota: int = 0
+    cpu_quota: int = 0  # -1: none
     cpu_realtime_period: int = 0
     cpu_realtime_runtime: int = 0
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
-    pids_limit: int = 0  # <= 0 unlimited
+    pids_limit: int = 0  # 0 not set, -1 unlimited
     blkio_weight: int = 0
     blkio_weight_device: list[WeightDevice] = []
     device_read_bps: list[ThrottleDevice] = []

@@ -47,8 +47,7 @@ def _memory(limits: Resources) -> dict[str, Any]:
     part: dict[str, Any] = {}
     if limits.memory:
         part["limit"] = limits.memory
-        # Docker's default: as much swap again.
-        part["swap"] = limits.memory_swap or 2 * limits.memory
+        part["swap"] = memory_and_swap(limits)
     if limits.memory_reservation:
         part["reservation"] = limits.memory_reservation
     if limits.memory_swappiness >= 0:
@@ -56,6 +55,11 @@ def _memory(limits: Resources) -> dict[str, Any]:
     if limits.oom_kill_disable:
         part["disableOOMKiller"] = True
     return part
+
+
+def memory_and_swap(limits: Resources) -> int:
+    """Return the limit of both together; Docker's default is as much swap again. 0 is none."""
+    return limits.memory_swap or 2 * limits.memory
 
 
 def _cpu(limits: Resources) -> dict[str, Any]:

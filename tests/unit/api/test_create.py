@@ -88,7 +88,7 @@ def test_limits_are_carried_over() -> None:
     ).resources  # fmt: skip
     assert (limits.memory, limits.memory_swap, limits.memory_reservation) == (1 << 30, -1, 1 << 20)
     assert (limits.memory_swappiness, limits.oom_kill_disable) == (0, True)
-    assert (limits.nano_cpus, limits.cpu_shares, limits.cpu_period, limits.cpu_quota) == (5, 6, 1000, 0)
+    assert (limits.nano_cpus, limits.cpu_shares, limits.cpu_period, limits.cpu_quota) == (5, 6, 1000, -1)
     assert (limits.cpuset_cpus, limits.cpuset_mems, limits.pids_limit) == ("0", "0", -1)
     assert limits.blkio_weight == 100
     assert limits.device_read_iops == [ThrottleDevice(path="/dev/a", rate=1)]

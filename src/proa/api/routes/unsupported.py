@@ -35,11 +35,6 @@ async def export(request: Request) -> Response:
     raise _refuse("exporting containers")
 
 
-async def update(request: Request) -> Response:
-    request.engine.containers.get(request.name())
-    raise _refuse("updating containers")
-
-
 async def copy(request: Request) -> Response:
     request.engine.containers.get(request.parameters["name"])
     raise _refuse("copying files (archive)")

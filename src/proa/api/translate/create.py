@@ -26,7 +26,6 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
     refuse(body)
     network_mode = _network_mode(body)
     annotations = host.annotations or {}
-    swappiness = host.memory_swappiness
     return engine.ContainerOptions(
         image=body.image,
         command=_words(body.cmd),
@@ -82,18 +81,19 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         cgroupns_mode=_mode(host.cgroupns_mode, "cgroup namespace", ("", "private", "host")),
         cgroup_parent=host.cgroup_parent,
         oom_score_adj=host.oom_score_adj,
-        resources=_resources(host, -1 if swappiness is None else swappiness),
+        resources=limits(host),
         log_driver=host.log_config.type,
         log_options=host.log_config.config,
     )
 
 
-def _resources(host: wire.HostConfig, swappiness: int) -> engine.Resources:
+def limits(host: wire.HostConfig) -> engine.Resources:
+    """Return the limits that a body sets, checked one by one."""
     return engine.Resources(
         memory=_not_negative(host.memory, "invalid memory limit: must not be negative"),
         memory_swap=host.memory_swap,
         memory_reservation=_reservation(host),
-        memory_swappiness=swappiness,
+        memory_swappiness=-1 if host.memory_swappiness is None else host.memory_swappiness,
         oom_kill_disable=bool(host.oom_kill_disable),
         nano_cpus=_nano_cpus(host.nano_cpus),
         cpu_shares=_not_negative(
@@ -105,7 +105,7 @@ def _resources(host: wire.HostConfig, swappiness: int) -> engine.Resources:
         cpu_realtime_runtime=host.cpu_realtime_runtime,
         cpuset_cpus=_cpu_set(host.cpuset_cpus, "cpus"),
         cpuset_mems=_cpu_set(host.cpuset_mems, "mems"),
-        pids_limit=host.pids_limit or 0,
+        pids_limit=_pids_limit(host.pids_limit),
         blkio_weight=host.blkio_weight,
         blkio_weight_device=[
             engine.WeightDevice(path=device.path, weight=device.weight)
@@ -135,7 +135,12 @@ def _period(period: int) -> int:
 def _quota(quota: int) -> int:
     if 0 < quota < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
-    return max(quota, 0)  # -1 is no quota
+    return max(quota, -1)  # -1 is no quota
+
+
+def _pids_limit(limit: int | None) -> int:
+    """0 and negative ones are no limit, which `update` must tell from none that is given."""
+    return 0 if limit is None else (limit if limit > 0 else -1)
 
 
 def _nano_cpus(nano_cpus: int) -> int:

@@ -25,6 +25,13 @@ _FROM_OPTIONS = (
 )  # fmt: skip
 
 
+# Limits that `update` may have changed since.
+_UPDATED = (
+    "blkio_weight", "cpu_period", "cpu_quota", "cpu_realtime_period", "cpu_realtime_runtime", "cpu_shares",
+    "cpuset_cpus", "cpuset_mems", "memory_reservation", "nano_cpus",
+)  # fmt: skip
+
+
 def document(record: Container, execs: list[Exec], settings: Settings) -> dict[str, Any]:
     """Return the answer of `GET /containers/{id}/json`."""
     body = _body(record)
@@ -96,7 +103,8 @@ def _host_config(record: Container, body: CreateBody, settings: Settings) -> dic
     host.memory, host.memory_swap = limits.memory, limits.memory_swap
     if limits.memory > 0 and not limits.memory_swap:
         host.memory_swap = 2 * limits.memory  # the default, spelled out as Docker does
-    host.memory_reservation, host.nano_cpus = limits.memory_reservation, limits.nano_cpus
+    for name in _UPDATED:
+        setattr(host, name, getattr(limits, name))
     host.pids_limit = limits.pids_limit if limits.pids_limit > 0 else None
     host.ipc_mode = host.ipc_mode or "private"
     host.cgroupns_mode = options.cgroupns_mode or host.cgroupns_mode or "private"

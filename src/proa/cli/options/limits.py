@@ -47,13 +47,17 @@ def ulimits_body(options: Options, body: dict[str, Any]) -> None:
 
 
 def restart_body(options: Options, body: dict[str, Any]) -> None:
-    """`--restart on-failure:3`. Raises `InvalidArgument`."""
-    text = options["restart"]
+    policy = restart_policy(options["restart"])
+    if options["rm"] and policy["Name"] not in ("", "no"):
+        raise InvalidArgument("conflicting options: cannot specify both --restart and --rm")
+    body["HostConfig"]["RestartPolicy"] = policy
+
+
+def restart_policy(text: str) -> dict[str, Any]:
+    """Read "on-failure:3". Raises `InvalidArgument`."""
     name, separator, count = text.partition(":")
     if separator and not name:
         raise InvalidArgument("invalid restart policy format: no policy provided before colon")
     if separator and not count.removeprefix("-").isdecimal():
         raise InvalidArgument("invalid restart policy format: maximum retry count must be an integer")
-    if options["rm"] and name not in ("", "no"):
-        raise InvalidArgument("conflicting options: cannot specify both --restart and --rm")
-    body["HostConfig"]["RestartPolicy"] = {"Name": name, "MaximumRetryCount": int(count or 0)}
+    return {"Name": name, "MaximumRetryCount": int(count or 0)}

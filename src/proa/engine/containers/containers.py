@@ -16,7 +16,7 @@ from typing import Any
 
 from proa import cgroups, wording
 from proa.archive.diff import Change
-from proa.engine.containers import attach, batch, changes, commit, create, ending, remove, start, stop, top
+from proa.engine.containers import attach, batch, changes, commit, create, ending, remove, start, stop, top, update
 from proa.engine.containers.batch import Completed
 from proa.engine.containers.execs import Execs
 from proa.engine.containers.launching import Launcher
@@ -36,7 +36,7 @@ from proa.engine.logs.destination import log_path
 from proa.engine.logs.reading import LogLine, LogRequest, read
 from proa.engine.names import validate_container_name
 from proa.engine.networks import Networks
-from proa.engine.options import ContainerOptions
+from proa.engine.options import ContainerOptions, Resources, RestartPolicy
 from proa.engine.records import Container, EndpointRecord, Status
 from proa.engine.requests import AttachRequest, Created, ExitStatus
 from proa.engine.runtimes import Runtimes
@@ -146,6 +146,12 @@ class Containers:
             raise InvalidArgument("Renaming a container with the same name as its current name")
         self.store.rename(record, new_name)
         self.emit("rename", record, oldName=f"/{old}")
+
+    async def update(
+        self, name: str, changes: Resources, policy: RestartPolicy | None = None
+    ) -> list[str]:
+        """Change limits (what `changes` leaves at its default stays) and the restart policy; return warnings."""
+        return await update.update(self, self.get(name), changes, policy)
 
     async def pause(self, name: str) -> None:
         await stop.pause(self, self.get(name))

@@ -1,0 +1,49 @@
+"""`proa update`: other limits and another restart policy for containers."""
+
+from __future__ import annotations
+
+from proa.cli.command import ANY, Command, each
+from proa.cli.options.container_flags import FLAGS
+from proa.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from proa.cli.command import Invocation
+
+# Flag: the field of the body.
+_FIELDS = {
+    "blkio-weight": "BlkioWeight", "cpu-period": "CpuPeriod", "cpu-quota": "CpuQuota",
+    "cpu-rt-period": "CpuRealtimePeriod", "cpu-rt-runtime": "CpuRealtimeRuntime", "cpu-shares": "CpuShares",
+    "cpus": "NanoCpus", "cpuset-cpus": "CpusetCpus", "cpuset-mems": "CpusetMems", "memory": "Memory",
+    "memory-reservation": "MemoryReservation", "memory-swap": "MemorySwap", "pids-limit": "PidsLimit",
+}  # fmt: skip
+_FLAGS = (
+    *(flag for flag in FLAGS if flag[0] in _FIELDS),
+    ("restart", "", "string", "When to restart the container after it ends"),
+)
+
+
+def _run(invocation: Invocation) -> int:
+    from proa.cli.options.limits import restart_policy
+
+    given = {field: invocation[flag] for flag, field in _FIELDS.items() if invocation.options.given(flag)}
+    body: dict[str, Any] = dict(given)
+    if invocation.options.given("restart"):
+        body["RestartPolicy"] = restart_policy(invocation["restart"])
+    if not body:
+        raise InvalidArgument("you must provide one or more flags when using this command")
+    warnings: list[str] = []
+
+    def act(name: str) -> None:
+        answer = invocation.client.post(f"/containers/{name}/update", body)
+        warnings.extend(answer.get("Warnings") or [])
+
+    code = each(invocation, act)
+    for warning in warnings:
+        invocation.warn(warning)
+    return code
+
+
+COMMAND = Command(_run, "[OPTIONS] CONTAINER [CONTAINER...]", flags=_FLAGS, least=1, most=ANY)
