@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rig.clients import Client
 from rig.engine import Engine, eventually
+from rig.needs import need
 from rig.syslog import SyslogServer
 
 BUSYBOX = "busybox"
@@ -196,6 +199,40 @@ def test_a_dead_syslog_server_does_not_stop_a_container(docker: Client, tmp_path
     docker.ok("exec", name, "touch", "/go")
     eventually(lambda: docker.ok("logs", "-n", "1", name) == "1000000\n", 40)
     docker.ok("rm", "-f", name)
+
+
+@pytest.fixture
+def v2() -> None:
+    """Tests that take this run where cgroup v2 is tested: in a machine with systemd."""
+    need(Path("/run/systemd/journal/socket").exists(), "systemd's journal")
+
+
+@pytest.mark.cgroup2
+def test_journald(docker: Client, v2: None) -> None:
+    options = ["--log-driver", "journald", "--log-opt", "labels=com.x/y", "--log-opt", "tag={{.Name}}"]
+    script = f"{SAY[2]}; head -c 20000 /dev/zero | tr '\\0' x"
+    docker("run", "--name", "entered", "--label", "com.x/y=z", *options, BUSYBOX, "sh", "-c", script)
+    identifier = docker.ok("inspect", "-f", "{{.Id}}", "entered").strip()
+
+    def entries() -> list[dict[str, Any]]:
+        command = ["journalctl", "-q", "-a", "-o", "json", "--all", f"CONTAINER_ID_FULL={identifier}"]
+        found = subprocess.run(command, check=True, capture_output=True).stdout.splitlines()
+        return [json.loads(line) for line in found]
+
+    eventually(lambda: len(entries()) == 4, 30)
+    error, out, first, last = sorted(entries(), key=lambda entry: str(entry["PRIORITY"]))
+    expected = {
+        "MESSAGE": "err", "PRIORITY": "3", "CONTAINER_NAME": "entered", "CONTAINER_TAG": "entered",
+        "IMAGE_NAME": BUSYBOX,
+    }  # fmt: skip
+    assert {name: error[name] for name in expected} == expected
+    assert (error["SYSLOG_IDENTIFIER"], error["COM_X_Y"]) == ("entered", "z")
+    assert identifier.startswith(error["CONTAINER_ID"]) and len(error["CONTAINER_ID"]) == 12
+    assert out["MESSAGE"] == "out"
+    assert first["MESSAGE"] + last["MESSAGE"] == "part" + "x" * 20_000
+    assert (first["CONTAINER_PARTIAL_MESSAGE"], last["CONTAINER_PARTIAL_LAST"]) == ("true", "true")
+    result = docker("logs", "entered")
+    assert (result.out, result.err) == ("out\npart" + "x" * 20_000, "err\n")
 
 
 def test_non_blocking_to_a_file(client: Client) -> None:

@@ -94,8 +94,8 @@ def _local(path: str, options: Mapping[str, str], prefix: str = "") -> dict[str,
             return kind(text)
         except InvalidArgument as error:
             if name == "compress":
-                raise InvalidArgument(f"error reading compress log option: {error.message}") from None
-            raise InvalidArgument(f"invalid value for {name}: {text}: {error.message}") from None
+                raise InvalidArgument(f"error reading {prefix}compress log option: {error.message}") from None
+            raise InvalidArgument(f"invalid value for {prefix}{name}: {text}: {error.message}") from None
 
     size = read("max-size", lambda text: _size(text, unlimited=False), _LOCAL_SIZE)
     files = read("max-file", _count, _FILES)

@@ -177,7 +177,7 @@ def test_fields_of_the_journal() -> None:
             'error reading compress log option: strconv.ParseBool: parsing "x": invalid syntax',
         ),
         ("local", {"max-file": "1"}, "compression cannot be enabled when max file count is 1"),
-        ("syslog", {**SYSLOG, "cache-max-size": "x"}, "invalid value for max-size: x: invalid size: 'x'"),
+        ("syslog", {**SYSLOG, "cache-max-size": "x"}, "invalid value for cache-max-size: x: invalid size: 'x'"),
     ],
 )  # fmt: skip
 def test_wrong_values_end_the_start(driver: str, options: dict[str, str], words: str) -> None:
