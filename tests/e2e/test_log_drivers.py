@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -262,3 +264,25 @@ def test_defaults_of_the_engine(engine_with: Callable[..., Engine], tmp_path: Pa
     words = "unknown log opt 'labels' for log driver local"
     docker.fails("create", "--log-opt", "labels=x", BUSYBOX, code=1, match=words)
     assert docker.ok("run", BUSYBOX, "echo", "x") == "x\n"
+
+
+def test_a_log_process_outlives_the_engine_and_not_the_shim(fresh_engine: Engine, tmp_path: Path) -> None:
+    docker = fresh_engine.docker
+    docker.ok("pull", "-q", BUSYBOX)
+    script = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"
+    with SyslogServer("tcp", tmp_path) as server:
+        options = ["--log-driver", "syslog", "--log-opt", f"syslog-address={server.address}"]
+        name = docker.detached(*options, BUSYBOX, "sh", "-c", script)
+        server.messages(3)
+        fresh_engine.kill()
+        count = len(server.messages(3))
+        server.messages(count + 5)
+        fresh_engine.start()
+        numbers = sorted(int(message.split()[-1]) for message in server.messages(count + 10))
+        assert numbers == list(range(1, len(numbers) + 1))
+        pid = int(server.messages(1)[0].partition(b"[")[2].partition(b"]")[0])
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert "proa-log" in status
+        os.kill(int(status.split("PPid:")[1].split()[0]), signal.SIGKILL)  # the shim
+        eventually(lambda: not Path(f"/proc/{pid}").exists())
+    assert docker.ok("inspect", "-f", "{{.State.Running}}", name) == "false\n"

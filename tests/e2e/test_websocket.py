@@ -207,3 +207,12 @@ def test_docker_py(engine: Engine, echoing: str) -> None:
     assert client.recv() == b"hello\n"
     client.close()
     sdk.close()
+
+
+def test_a_long_log_from_the_beginning(api: Api, connect: Connect) -> None:
+    """Longer than what sockets hold: it is sent while the client reads."""
+    name = api.post("/containers/create", {"Image": "busybox", "Cmd": ["seq", "300000"]}).json["Id"]
+    api.post(f"/containers/{name}/start")
+    api.post(f"/containers/{name}/wait")
+    said = output(connect(name, logs=1, stdout=1))
+    assert said == b"".join(b"%d\n" % number for number in range(1, 300_001))

@@ -300,4 +300,5 @@ async def in_thread(work: Callable[[], T]) -> T:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        task.exception()  # nobody is there to hear of it
         raise
