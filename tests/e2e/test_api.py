@@ -194,3 +194,58 @@ def test_resize(api: Api) -> None:
     stream.close()
     api.post(f"/containers/{name}/kill")
     eventually(lambda: api.post(f"/containers/{name}/resize", h=1, w=1).status == 409)
+
+
+# Requests that dockerd answers in the same way: status, and where it matters what it says.
+ANSWERS = [
+    ("POST", "/containers/create", None, 400, "invalid JSON: got EOF while reading request body"),
+    ("POST", "/containers/create", b"{", 400, "invalid JSON: unexpected EOF"),
+    ("POST", "/containers/x/rename", None, 400, "Neither old nor new names may be empty"),
+    ("POST", "/containers/x/resize?w=1", None, 400, 'invalid resize height "": invalid syntax'),
+    ("GET", "/containers/json?filters=[]", None, 400, "invalid filter"),
+    (
+        "GET", '/containers/json?filters={"status":["bad"]}', None, 400,
+        "invalid filter 'status=bad': invalid value for state (bad): "
+        "must be one of created, running, paused, restarting, removing, exited, dead",
+    ),
+    ("POST", "/swarm/leave", None, 503, "This node is not part of a swarm"),
+    (
+        "GET", "/services", None, 503,
+        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to '
+        "swarm and try again.",
+    ),
+    ("POST", "/nodes/create", b"{}", 404, "page not found"),
+    ("PATCH", "/info", None, 404, "page not found"),
+    ("PUT", "/volumes/x", b"{}", 503, "volume update only valid for cluster volumes, but swarm is unavailable"),
+    ("POST", "/build/cancel", None, 400, "build ID not provided"),
+    ("POST", "/session", None, 400, "no upgrade proto in request"),
+    (
+        "GET", "/containers/x/checkpoints", None, 501,
+        "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order "
+        "to enable it.",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "target", "body", "status", "message"), ANSWERS)
+def test_answers_in_docker_s_words(
+    api: Api, method: str, target: str, body: bytes | None, status: int, message: str
+) -> None:
+    answer = api.request(method, target, body)
+    assert (answer.status, answer.message) == (status, message)
+
+
+def test_clients_from_before_json_get_errors_as_text(api: Api) -> None:
+    answer = Api(api.path, "v1.23").get("/info")
+    assert (answer.status, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert answer.body == (
+        b"client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a "
+        b"newer version\n"
+    )
+    answer = Api(api.path, "v1.99").get("/info")
+    assert answer.message == "client version 1.99 is too new. Maximum supported API version is 1.51"
+
+
+def test_nothing_to_prune_in_the_builder(api: Api) -> None:
+    answer = api.post("/build/prune")
+    assert (answer.status, answer.json) == (200, {"CachesDeleted": None, "SpaceReclaimed": 0})

@@ -105,7 +105,7 @@ CASES = [
     Case("limit in words", get("/containers/json?limit=many"), 400, "strconv.Atoi"),
     Case("no stream", get("/containers/x/logs"), 400, "you must choose at least one stream"),
     # Bodies
-    Case("no body", post(b""), 400, "config cannot be empty in order to create a container"),
+    Case("no body", post(b""), 400, "invalid JSON: got EOF while reading request body"),
     Case("null", post(b"null"), 400, "config cannot be empty in order to create a container"),
     Case("empty object", post(b"{}"), 400, "config cannot be empty in order to create a container"),
     Case("white space", post(b"  \n"), 400, "got EOF while reading request body"),
@@ -146,9 +146,13 @@ async def test_bad_requests_get_one_clear_answer(client: Client, case: Case) -> 
     await exchange.send(case.data)
     reply = await exchange.reply()
     assert reply.status == case.status, reply.body
-    assert reply.headers["content-type"] == "application/json"
-    assert case.message in reply.message
-    assert "Traceback" not in reply.message
+    if case.name in ("too old", "version of dots"):  # such clients know no errors in JSON
+        assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+        message = reply.body.decode()
+    else:
+        message = reply.message
+    assert case.message in message
+    assert "Traceback" not in message
     assert (await client.get("/_ping")).status == 200
 
 

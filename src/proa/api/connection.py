@@ -193,6 +193,8 @@ class Connection(asyncio.Protocol):
             self._abort()
         elif status == 304:
             self._respond(Response(304))
+        elif isinstance(error, HttpError) and error.plain:
+            self._respond(Response(status, message.encode() + b"\n", "text/plain; charset=utf-8"))
         else:
             self._respond(Response(status, error_body(message)))
 

@@ -67,17 +67,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/images/{name}/push", "unsupported:push"),
     Endpoint("DELETE", "/images/{name}", "images.remove:remove"),
     # Build
-    Endpoint("POST", "/build", "unsupported:build"),
-    Endpoint("POST", "/build/prune", "unsupported:build"),
-    Endpoint("POST", "/build/cancel", "unsupported:build"),
-    Endpoint("POST", "/session", "unsupported:build"),
-    Endpoint("POST", "/grpc", "unsupported:build"),
+    Endpoint("POST", "/build", "builds:build"),
+    Endpoint("POST", "/build/prune", "builds:prune"),
+    Endpoint("POST", "/build/cancel", "builds:cancel"),
+    Endpoint("POST", "/session", "builds:session"),
+    Endpoint("POST", "/grpc", "builds:session"),
     # Volumes
     Endpoint("GET", "/volumes", "volumes:list_volumes"),
     Endpoint("POST", "/volumes/create", "volumes:create"),
     Endpoint("POST", "/volumes/prune", "volumes:prune"),
     Endpoint("GET", "/volumes/{name}", "volumes:inspect"),
-    Endpoint("PUT", "/volumes/{name}", "unsupported:swarm"),
+    Endpoint("PUT", "/volumes/{name}", "unsupported:cluster_volume"),
     Endpoint("DELETE", "/volumes/{name}", "volumes:remove"),
     # Networks
     Endpoint("GET", "/networks", "networks:list_networks"),
@@ -104,16 +104,20 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/swarm", "unsupported:swarm"),
     Endpoint("POST", "/swarm/init", "unsupported:swarm_mode"),
     Endpoint("POST", "/swarm/join", "unsupported:swarm_mode"),
-    Endpoint("POST", "/swarm/leave", "unsupported:swarm"),
+    Endpoint("POST", "/swarm/leave", "unsupported:no_swarm"),
     Endpoint("POST", "/swarm/update", "unsupported:swarm"),
     Endpoint("GET", "/swarm/unlockkey", "unsupported:swarm"),
     Endpoint("POST", "/swarm/unlock", "unsupported:swarm"),
     *(
         Endpoint(method, f"/{noun}{rest}", "unsupported:swarm")
-        for noun in ("nodes", "services", "tasks", "secrets", "configs")
-        for method, rest in (
-            ("GET", ""), ("POST", "/create"), ("GET", "/{name}"), ("DELETE", "/{name}"),
-            ("POST", "/{name}/update"),
+        for noun, made, changed in (
+            ("nodes", False, True), ("services", True, True), ("tasks", False, False), ("secrets", True, True),
+            ("configs", True, True),
         )
+        for method, rest, there in (
+            ("GET", "", True), ("POST", "/create", made), ("GET", "/{name}", True), ("DELETE", "/{name}", changed),
+            ("POST", "/{name}/update", changed),
+        )
+        if there
     ),
 )  # fmt: skip

@@ -26,8 +26,10 @@ STATUS: dict[type[errors.ProaError], int] = {
 class HttpError(Exception):
     """A failure of the HTTP exchange itself, with the status that only it needs."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, plain: bool = False) -> None:
+        """`plain`: told as text, to clients older than errors in JSON."""
         super().__init__(message)
+        self.plain = plain
         self.status = status
         self.message = message
 

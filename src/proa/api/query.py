@@ -62,9 +62,14 @@ class Query:
             return None
         return _number(value, "Atoi", -(1 << 63), (1 << 63) - 1)
 
-    def size(self, name: str) -> int:
-        """Read an unsigned 32-bit number that must be there."""
-        return _number(self.text(name), "ParseUint", 0, (1 << 32) - 1)
+    def size(self, name: str, meaning: str) -> int:
+        """Read one side of a terminal's size, which must be there."""
+        text = self.text(name)
+        try:
+            return _number(text, "ParseUint", 0, (1 << 32) - 1)
+        except InvalidArgument as error:
+            reason = error.message.rpartition(": ")[2]
+            raise InvalidArgument(f'invalid resize {meaning} "{text}": {reason}') from None
 
     def filters(self) -> Filters:
         """Read `filters`: {"key": {"value": true}} as Go clients send, or {"key": ["value"]}."""
@@ -74,7 +79,7 @@ class Query:
         try:
             decoded = msgspec.json.decode(text.encode(), type=dict[str, dict[str, bool] | list[str]] | None)
         except (msgspec.DecodeError, RecursionError):
-            raise InvalidArgument(f"invalid filter: {text}") from None
+            raise InvalidArgument("invalid filter") from None
         return {
             key: [value for value, wanted in values.items() if wanted] if isinstance(values, dict) else values
             for key, values in (decoded or {}).items()

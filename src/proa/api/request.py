@@ -135,7 +135,8 @@ def _object(data: bytes) -> dict[str, Any]:
     except msgspec.DecodeError as error:
         if "trailing characters" in str(error):
             raise InvalidArgument("unexpected content after JSON") from None
-        raise InvalidArgument(f"invalid JSON: {error}") from None
+        text = "unexpected EOF" if "truncated" in str(error) else str(error)  # as Go says it
+        raise InvalidArgument(f"invalid JSON: {text}") from None
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidArgument(f"invalid JSON: {error}") from None
     if not isinstance(document, dict):

@@ -40,6 +40,7 @@ def negotiate(asked: str) -> Version:
             400,
             f"client version {asked} is too old. Minimum supported API version is {text(MINIMUM)}, "
             "please upgrade your client to a newer version",
+            plain=True,
         )
     if version > CURRENT:
         raise HttpError(

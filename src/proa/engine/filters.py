@@ -24,7 +24,7 @@ CONTAINER_FILTERS = frozenset({
 })  # fmt: skip
 PRUNE_FILTERS = frozenset({"label", "label!", "until"})
 NETWORK_FILTERS = frozenset({"dangling", "driver", "id", "label", "name", "scope", "type"})
-_HEALTH = frozenset({"healthy", "none", "starting", "unhealthy"})
+_HEALTH = ("none", "starting", "healthy", "unhealthy")
 
 Test = Callable[[Container], bool]
 FindContainer = Callable[[str], Container]
@@ -84,12 +84,12 @@ def _by_name(values: list[str]) -> Test:
 
 
 def _by_status(values: list[str]) -> Test:
-    _check_values("status", values, [str(status) for status in Status])
+    _check_values("status", values, "state", [str(status) for status in Status])
     return lambda record: record.state.status in values
 
 
 def _by_health(values: list[str]) -> Test:
-    _check_values("health", values, _HEALTH)
+    _check_values("health", values, "health", _HEALTH)
     return lambda record: (record.state.health.status if record.state.health else "none") in values
 
 
@@ -142,17 +142,22 @@ def matches_any(patterns: Iterable[str], text: str) -> bool:
     return False
 
 
-def _check_values(key: str, values: Iterable[str], accepted: Iterable[str]) -> None:
+def _check_values(key: str, values: Iterable[str], meaning: str, accepted: Sequence[str]) -> None:
     for value in values:
         if value not in accepted:
-            raise InvalidArgument(f"invalid filter '{key}={value}'")
+            raise InvalidArgument(
+                f"invalid filter '{key}={value}': invalid value for {meaning} ({value}): "
+                f"must be one of {', '.join(accepted)}"
+            )
 
 
 def _exit_code(value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise InvalidArgument(f"invalid filter 'exited={value}'") from None
+        raise InvalidArgument(
+            f"invalid filter 'exited={value}': strconv.Atoi: parsing \"{value}\": invalid syntax"
+        ) from None
 
 
 def _ancestry(names: Iterable[str], find_image: FindImage) -> Callable[[str], bool]:

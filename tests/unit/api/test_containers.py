@@ -249,8 +249,8 @@ async def test_prune_removes_stopped_containers_by_filter(client: Client, engine
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("/resize?h=a&w=1", 'strconv.ParseUint: parsing "a": invalid syntax'),
-        ("/resize?h=4294967296&w=1", 'strconv.ParseUint: parsing "4294967296": value out of range'),
+        ("/resize?h=a&w=1", 'invalid resize height "a": invalid syntax'),
+        ("/resize?h=4294967296&w=1", 'invalid resize height "4294967296": value out of range'),
         ("/stop?t=x", 'strconv.Atoi: parsing "x": invalid syntax'),
         ("/rename", "Neither old nor new names may be empty"),
     ],

@@ -153,7 +153,10 @@ async def test_registries_are_asked(client: Client, engine: FakeEngine) -> None:
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [
-        ("POST", "/build", 501), ("POST", "/build/prune", 501), ("POST", "/grpc", 501), ("POST", "/session", 501),
+        ("POST", "/build", 501), ("POST", "/build/prune", 200), ("POST", "/grpc", 400), ("POST", "/session", 400),
+        ("POST", "/build/cancel", 400), ("POST", "/build/cancel?id=x", 200),
+        ("POST", "/nodes/create", 404), ("POST", "/tasks/create", 404), ("POST", "/swarm/leave", 503),
+        ("PUT", "/volumes/x", 503), ("GET", "/services/x/logs", 503), ("GET", "/containers/x/checkpoints", 501),
         ("POST", "/networks/create", 501), ("POST", "/networks/bridge/connect", 501),
         ("GET", "/images/search?term=x", 501), ("GET", "/images/a/b/get", 501), ("POST", "/images/load", 501),
         ("POST", "/images/a/b/push", 501), ("GET", "/swarm", 503), ("POST", "/swarm/init", 501),

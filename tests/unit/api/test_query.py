@@ -66,7 +66,7 @@ def test_broken_queries_are_refused(text: str) -> None:
 def test_numbers() -> None:
     assert Query("t=-1").integer("t") == -1
     assert Query("t=").integer("t") is None
-    assert Query("h=24").size("h") == 24
+    assert Query("h=24").size("h", "height") == 24
     for text in ("t=1.5", "t=1_0", "t=%D9%A3", "t= 1", "t=9223372036854775808", "t=" + "9" * 5000):
         with pytest.raises(InvalidArgument, match=r"strconv\.Atoi"):
             Query(text).integer("t")

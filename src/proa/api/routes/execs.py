@@ -75,7 +75,7 @@ async def _start_options(request: Request) -> ExecStart:
 
 
 async def resize(request: Request) -> Response:
-    rows, columns = request.query.size("h"), request.query.size("w")
+    rows, columns = request.query.size("h", "height"), request.query.size("w", "width")
     await request.engine.execs.resize(request.name(), rows, columns)
     return Response(200)
 

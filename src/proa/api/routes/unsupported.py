@@ -10,10 +10,6 @@ def _refuse(what: str) -> Unsupported:
     return Unsupported(f"{what} is not supported yet")
 
 
-async def build(request: Request) -> Response:
-    raise _refuse("building images")
-
-
 async def search(request: Request) -> Response:
     raise _refuse("searching a registry")
 
@@ -41,7 +37,10 @@ async def copy(request: Request) -> Response:
 
 
 async def checkpoint(request: Request) -> Response:
-    raise _refuse("checkpointing containers")
+    raise Unsupported(
+        "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order "
+        "to enable it."
+    )
 
 
 async def no_plugins(request: Request) -> Response:
@@ -61,6 +60,14 @@ async def swarm(request: Request) -> Response:
         'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
         "to connect this node to swarm and try again."
     )
+
+
+async def no_swarm(request: Request) -> Response:
+    raise Unavailable("This node is not part of a swarm")
+
+
+async def cluster_volume(request: Request) -> Response:
+    raise Unavailable("volume update only valid for cluster volumes, but swarm is unavailable")
 
 
 async def swarm_mode(request: Request) -> Response:

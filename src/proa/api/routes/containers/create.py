@@ -10,6 +10,8 @@ from proa.errors import InvalidArgument
 
 
 async def create(request: Request) -> Response:
+    if request.body.empty:
+        raise InvalidArgument("invalid JSON: got EOF while reading request body")
     document = await request.json_object()
     if not document:
         raise InvalidArgument("config cannot be empty in order to create a container")

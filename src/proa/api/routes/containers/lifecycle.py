@@ -51,16 +51,16 @@ async def unpause(request: Request) -> Response:
 
 
 async def rename(request: Request) -> Response:
-    record = request.engine.containers.get(request.name())
     name = request.query.text("name")
     if not name:
         raise InvalidArgument("Neither old nor new names may be empty")
+    record = request.engine.containers.get(request.name())
     request.engine.containers.rename(record.id, name.removeprefix("/"))
     return NO_CONTENT
 
 
 async def resize(request: Request) -> Response:
-    rows, columns = request.query.size("h"), request.query.size("w")
+    rows, columns = request.query.size("h", "height"), request.query.size("w", "width")
     await request.engine.containers.resize(request.name(), rows, columns)
     return Response(200)
 
