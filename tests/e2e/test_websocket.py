@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -115,6 +117,9 @@ def test_a_terminal_and_its_detach_keys(api: Api, connect: Connect) -> None:
     client.send_binary(b"\x18x")
     output(client)
     assert api.get(f"/containers/{name}/json").json["State"]["Running"]
+    filters = json.dumps({"container": [name], "event": ["attach", "detach"]})
+    events = api.get("/events", since="1", until=f"{time.time():.9f}", filters=filters).body.splitlines()
+    assert [json.loads(line)["Action"] for line in events] == ["attach", "detach"]
 
 
 REFUSED = [

@@ -43,6 +43,15 @@ async def test_info_has_what_clients_read(client: Client, engine: FakeEngine) ->
     assert (await client.get("/info")).json["ID"] == document["ID"]
 
 
+async def test_info_keeps_the_proxy_s_password_to_itself(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy:3128")
+    monkeypatch.setenv("no_proxy", "localhost,.example.com")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    document = (await client.get("/info")).json
+    assert document["HttpsProxy"] == "http://xxxxx:xxxxx@proxy:3128"
+    assert document["NoProxy"] == "localhost,.example.com"
+
+
 async def test_disk_usage(client: Client) -> None:
     identifier = await client.create()
     await client.post("/volumes/create", {"Name": "data"})
