@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Result:
     code: int
     out: str
     err: str
+    raw: bytes = field(repr=False)  # standard output as it came
 
     @property
     def lines(self) -> list[str]:
@@ -92,7 +93,7 @@ class Client:
             check=False,
         )
         out, err = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
-        return Result(f"{self.name} {shlex.join(arguments)}", done.returncode, out, err)
+        return Result(f"{self.name} {shlex.join(arguments)}", done.returncode, out, err, done.stdout)
 
     def ok(self, *arguments: str, **options: Any) -> str:
         result = self(*arguments, **options)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from proa.engine.options import ContainerOptions, Resources, RestartPolicy
@@ -18,6 +19,7 @@ from proa.engine.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from proa.engine.containers.archive import PathStat
     from proa.engine.containers.stats import Sample
     from proa.engine.events import Event
     from proa.engine.images.history import HistoryItem
@@ -77,6 +79,20 @@ class Containers(Protocol):
     async def top(self, name: str, ps_args: str) -> tuple[list[str], list[list[str]]]: ...
     def stats(self, name: str) -> AsyncGenerator[Sample]: ...
     async def attach(self, name: str, client: int, request: AttachRequest) -> None: ...
+    async def path_status(self, name: str, path: str) -> PathStat: ...
+    def read_archive(
+        self, name: str, path: str
+    ) -> AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]: ...
+    async def write_archive(
+        self,
+        name: str,
+        path: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        keep_kinds: bool = False,
+        as_user: bool = False,
+    ) -> None: ...
+    def export(self, name: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...
     def logs(self, name: str, request: LogRequest) -> AsyncIterator[LogLine]: ...
     async def changes(self, name: str) -> Sequence[Change]: ...
     async def size_rw(self, name: str) -> int: ...

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proa.archive import attributes
-from proa.archive.directories import OPEN_DIRECTORY, Directories, clean
+from proa.archive.directories import OPEN_DIRECTORY, Directories, change_mode, clean
 from proa.archive.entry import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -64,15 +64,17 @@ def apply_layer(chunks: Iterable[bytes], root: int | str | os.PathLike[str]) -> 
     is then to be thrown away.
     """
     if isinstance(root, int):
-        return _Application(root).run(Reader(chunks))
+        return Application(root).run(Reader(chunks))
     descriptor = os.open(root, OPEN_DIRECTORY)
     try:
-        return _Application(descriptor).run(Reader(chunks))
+        return Application(descriptor).run(Reader(chunks))
     finally:
         os.close(descriptor)
 
 
-class _Application:
+class Application:
+    """One archive being unpacked; `extract.py` has another kind."""
+
     def __init__(self, root: int) -> None:
         self._root = root
         self._directories = Directories(root)
@@ -104,8 +106,12 @@ class _Application:
             self._directories.close()
         return Applied(size, count, tuple(self._directories.implied), tuple(self._warnings))
 
+    def _path(self, name: bytes) -> bytes:
+        """Return where below the root a name of the archive is."""
+        return clean(name)
+
     def _entry(self, reader: Reader, entry: Entry) -> None:
-        path = clean(entry.name)
+        path = self._path(entry.name)
         if b".wh." in path and self._reserved(path):
             return
         kind = entry.type
@@ -178,10 +184,10 @@ class _Application:
             directory = self._clear(parent, name)
             os.mknod(name, mode, device, dir_fd=directory)
         self._finish_name(directory, name, entry)
-        os.chmod(name, entry.mode, dir_fd=directory)
+        change_mode(directory, name, entry.mode)
 
     def _hard_link(self, parent: bytes, name: bytes, entry: Entry) -> None:
-        target = clean(entry.link)
+        target = self._path(entry.link)
         above, _, last = target.rpartition(b"/")
         try:
             source = self._directories.get(above, create=False)

@@ -145,7 +145,7 @@ class Directories:
             if status is not None:
                 os.unlink(part, dir_fd=above)
             os.mkdir(part, 0o755, dir_fd=above)
-            os.chmod(part, 0o755, dir_fd=above)
+            change_mode(above, part, 0o755)
             if status is None:
                 self.implied[b"/".join([*real, part])] = None
                 return None
@@ -160,6 +160,16 @@ class Directories:
     def _real(self, parts: list[bytes]) -> int:
         path = b"/".join(parts) or b"."
         return openat2(self._root, path, OPEN_DIRECTORY, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+
+
+def change_mode(directory: int, name: bytes, mode: int) -> None:
+    """chmod(2) that follows no link, which somebody may have put there since (fchmodat2(2) needs Linux 6.6)."""
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        if not stat.S_ISLNK(os.fstat(descriptor).st_mode):
+            os.chmod(f"/proc/self/fd/{descriptor}", mode)
+    finally:
+        os.close(descriptor)
 
 
 def _lstat(name: bytes, dirfd: int) -> os.stat_result | None:

@@ -22,17 +22,18 @@ GLOBAL_FLAGS = (
 # What `proa NAME` runs.
 TOP = {
     "run": "run", "exec": "exec", "ps": "ps", "pull": "pull", "images": "images", "version": "version",
-    "info": "info", "attach": "attach", "commit": "commit", "create": "create", "diff": "diff",
-    "events": "events", "history": "history", "import": "import_", "inspect": "inspect", "kill": "kill",
-    "logs": "logs", "pause": "pause", "port": "port", "rename": "rename", "restart": "restart", "rm": "rm",
-    "rmi": "rmi", "start": "start", "stats": "stats", "stop": "stop", "tag": "tag", "top": "top",
+    "info": "info", "attach": "attach", "commit": "commit", "cp": "cp", "create": "create", "diff": "diff",
+    "events": "events", "export": "export", "history": "history", "import": "import_", "inspect": "inspect",
+    "kill": "kill", "logs": "logs", "pause": "pause", "port": "port", "rename": "rename", "restart": "restart",
+    "rm": "rm", "rmi": "rmi", "start": "start", "stats": "stats", "stop": "stop", "tag": "tag", "top": "top",
     "unpause": "unpause", "update": "update", "wait": "wait",
 }  # fmt: skip
 
 # What `proa GROUP NAME` runs.
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": ("Manage containers", {
-        "attach": "attach", "commit": "commit", "create": "create", "diff": "diff", "exec": "exec",
+        "attach": "attach", "commit": "commit", "cp": "cp", "create": "create", "diff": "diff", "exec": "exec",
+        "export": "export",
         "inspect": "inspect_container", "kill": "kill", "logs": "logs", "ls": "ps", "list": "ps", "ps": "ps",
         "pause": "pause", "port": "port", "rename": "rename",
         "restart": "restart", "rm": "rm", "remove": "rm", "run": "run", "start": "start",
@@ -65,11 +66,13 @@ COMMON = ("run", "exec", "ps", "pull", "images", "version", "info")
 SUMMARIES = {
     "attach": "Connect the terminal or the standard streams to a running container",
     "commit": "Make an image of what has changed in a container",
+    "cp": "Copy files between a container and this machine",
     "create": "Make a container without starting it",
     "dial_stdio": "Connect standard input and output to the engine's socket",
     "diff": "Show which files a container has added, changed and deleted",
     "events": "Follow what happens in the engine",
     "exec": "Run another program in a running container",
+    "export": "Write a container's files as a tar archive",
     "history": "Show how an image was made, layer by layer",
     "images": "List images",
     "import_": "Make an image of a tar archive with a root filesystem",

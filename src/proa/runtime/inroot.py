@@ -6,11 +6,13 @@ openat2(2) with RESOLVE_IN_ROOT treats absolute links and ".." as chroot(2) woul
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from proa.linux.openat import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
+_MAX_LINKS = 40  # as many as the kernel follows (MAXSYMLINKS)
 _RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 
 
@@ -64,3 +66,41 @@ def open_target(root_fd: int, path: str, *, directory: bool) -> int:
 def is_directory(fd: int) -> bool:
     """Whether `fd` refers to a directory."""
     return stat.S_ISDIR(os.fstat(fd).st_mode)
+
+
+def evaluate(root_fd: int, base: str, path: str) -> str:
+    """Return where `path`, as seen from `base`, leads: absolute, without links and dots; it need not exist.
+
+    Only a name to show or to begin from: what it means may change at any moment. OSError(ELOOP) for a circle.
+    """
+    pending = (path if path.startswith("/") else f"{base}/{path}").split("/")[::-1]
+    real: list[str] = []
+    links = 0
+    while pending:
+        part = pending.pop()
+        if part == "..":
+            del real[-1:]
+        elif part not in ("", "."):
+            target = _link(root_fd, "/".join([*real, part]))
+            if target is None:
+                real.append(part)
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            if target.startswith("/"):
+                real.clear()
+            pending += target.split("/")[::-1]
+    return "/" + "/".join(real)
+
+
+def _link(root_fd: int, path: str) -> str | None:
+    """Return the target of a link, None for everything else."""
+    try:
+        found = open_in_root(root_fd, path, os.O_PATH | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return os.readlink("", dir_fd=found) if stat.S_ISLNK(os.fstat(found).st_mode) else None
+    finally:
+        os.close(found)

@@ -72,8 +72,8 @@ def test_flags_are_dockers(words: str) -> None:
     assert {name: value for name, value in theirs.items() if name not in lacking} == {
         name: value for name, value in ours.items() if name not in own
     }
-    usage = re.search(r"Usage:  docker [\w -]+? ((?:\[OPTIONS\]|[A-Z]|f|\[).*)", help_text)
-    assert command(words).usage == (usage.group(1) if usage else "")
+    usage = re.search(r"Usage:  docker [\w -]+? ((?:\[OPTIONS\]|[A-Z]|f|\[).*(?:\n\tdocker .*)?)", help_text)
+    assert command(words).usage == (usage.group(1).replace("\tdocker", "\tproa") if usage else "")
 
 
 @pytest.mark.parametrize("words", [*COMMANDS, *GROUPS, ""])

@@ -26,16 +26,6 @@ async def push(request: Request) -> Response:
     raise _refuse("pushing images")
 
 
-async def export(request: Request) -> Response:
-    request.engine.containers.get(request.name())
-    raise _refuse("exporting containers")
-
-
-async def copy(request: Request) -> Response:
-    request.engine.containers.get(request.parameters["name"])
-    raise _refuse("copying files (archive)")
-
-
 async def checkpoint(request: Request) -> Response:
     raise Unsupported(
         "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order "

@@ -10,13 +10,28 @@ import logging
 import os
 import shutil
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 from proa import cgroups, wording
 from proa.archive.diff import Change
-from proa.engine.containers import attach, batch, changes, commit, create, ending, remove, start, stop, top, update
+from proa.engine.containers import (
+    archive,
+    attach,
+    batch,
+    changes,
+    commit,
+    create,
+    ending,
+    remove,
+    start,
+    stop,
+    top,
+    update,
+)
+from proa.engine.containers.archive import PathStat
 from proa.engine.containers.batch import Completed
 from proa.engine.containers.execs import Execs
 from proa.engine.containers.launching import Launcher
@@ -183,6 +198,32 @@ class Containers:
     async def run(self, options: ContainerOptions, input: bytes | None = None) -> Completed:
         """Run a container to its end and remove it; see `batch.run`."""
         return await batch.run(self, options, input)
+
+    async def path_status(self, name: str, path: str) -> PathStat:
+        """Say what a path in a container is."""
+        return await archive.status(self, self.get(name), path)
+
+    def read_archive(
+        self, name: str, path: str
+    ) -> AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]:
+        """Give what a path is and the archive of it, as a context."""
+        return archive.read(self, self.get(name), path)
+
+    async def write_archive(
+        self,
+        name: str,
+        path: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        keep_kinds: bool = False,
+        as_user: bool = False,
+    ) -> None:
+        """Unpack an archive into a directory of a container; see `archive.write`."""
+        await archive.write(self, self.get(name), path, chunks, keep_kinds=keep_kinds, as_user=as_user)
+
+    def export(self, name: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Give a container's whole root as an archive, as a context."""
+        return archive.export(self, self.get(name))
 
     def logs(self, name: str, request: LogRequest) -> AsyncIterator[LogLine]:
         record = self.get(name)

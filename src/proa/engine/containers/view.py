@@ -25,9 +25,12 @@ _Result = TypeVar("_Result")
 
 
 async def within(
-    containers: Containers, record: Container, work: Callable[[int], _Result]
+    containers: Containers, record: Container, work: Callable[[int], _Result], *, mounts: bool = False
 ) -> _Result:
-    """Return `work(root_fd)`, run in a thread that has the container's root mounted."""
+    """Return `work(root_fd)`, run in a thread that has the container's root mounted.
+
+    With `mounts` its volumes and bind mounts are there, too, and what is read-only to the container is so here.
+    """
     directory = containers.directory(record)
     description = containers.overlay(record, directory)
     future: Future[_Result] = Future()
@@ -41,6 +44,8 @@ async def within(
             mount.mount("overlay", place, "overlay", 0, overlay_options({**description, "options": ()}))
             root_fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
+                if mounts:
+                    _mount_all(record, root_fd, place)
                 future.set_result(work(root_fd))
             finally:
                 os.close(root_fd)
@@ -49,6 +54,37 @@ async def within(
 
     threading.Thread(target=run, name="proa-view", daemon=True).start()
     return await asyncio.wrap_future(future)
+
+
+def _mount_all(record: Container, root_fd: int, place: str) -> None:
+    points = [point for point in record.mounts if point.type != "tmpfs"]
+    for point in sorted(points, key=lambda point: point.destination.count("/")):
+        _mount(point, root_fd)
+    if record.options.read_only:
+        mount.mount(None, place, None, mount.MS_REMOUNT | mount.MS_BIND | mount.MS_RDONLY)
+
+
+def _mount(point: MountPoint, root_fd: int) -> None:
+    """Mount a volume or a file or directory of the host at its place."""
+    source = os.open(point.source, os.O_PATH | os.O_CLOEXEC)
+    try:
+        target = inroot.open_target(root_fd, point.destination, directory=inroot.is_directory(source))
+        try:
+            mount.mount(_path(source), _path(target), None, mount.MS_BIND | mount.MS_REC)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+    if not point.read_write:
+        mounted = inroot.open_in_root(root_fd, point.destination)
+        try:
+            mount.mount(None, _path(mounted), None, mount.MS_REMOUNT | mount.MS_BIND | mount.MS_RDONLY)
+        finally:
+            os.close(mounted)
+
+
+def _path(descriptor: int) -> str:
+    return f"/proc/thread-self/fd/{descriptor}"
 
 
 async def fill_volumes(containers: Containers, record: Container) -> None:

@@ -1,0 +1,30 @@
+"""`proa export`: a container's whole root as a tar archive."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from proa.cli.command import Command
+from proa.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from proa.cli.command import Invocation
+
+_FLAGS = (("output", "o", "string", "Write to a file, not to standard output"),)
+
+
+def _run(invocation: Invocation) -> None:
+    from proa.cli.copying.output import written
+
+    path = invocation["output"]
+    if not path and sys.stdout.isatty():
+        raise InvalidArgument("cowardly refusing to save to a terminal. Use the -o flag or redirect")
+    if path and os.path.isdir(path):
+        raise InvalidArgument(f'failed to export container: invalid output path: "{path}" is a directory')
+    response = invocation.client.request("GET", f"/containers/{invocation.arguments[0]}/export")
+    written(response, path)
+
+
+COMMAND = Command(_run, "[OPTIONS] CONTAINER", flags=_FLAGS, least=1, most=1)

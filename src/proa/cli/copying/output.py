@@ -1,0 +1,33 @@
+"""A response's body into a file that appears when it is complete, or to standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from proa.client.http import Response
+
+
+def written(response: Response, path: str) -> None:
+    """Write a body to `path`, "" for standard output; a file that could not be completed is not left."""
+    if not path:
+        sys.stdout.flush()
+        for piece in response.chunks():
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        return
+    target = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for piece in response.chunks():
+                file.write(piece)
+        Path(temporary).chmod(0o600 if not target.exists() else target.stat().st_mode & 0o777)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,45 @@
+"""A bounded way for bytes from a thread to the event loop; either side can end it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+_PIECES = 8  # under way; of about 256 KiB each
+
+
+class Stopped(Exception):
+    """Nobody takes the bytes any more."""
+
+
+class Outflow:
+    """Made in the event loop: the iteration and `close` belong there, `put` to one thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pieces: asyncio.Queue[bytes] = asyncio.Queue(_PIECES)
+        self._closed = False
+
+    def put(self, piece: bytes) -> None:
+        """Hand over a piece, waiting for room. Raises `Stopped`."""
+        if self._closed:
+            raise Stopped
+        if piece:
+            asyncio.run_coroutine_threadsafe(self._pieces.put(piece), self._loop).result()
+
+    async def pieces(self, work: asyncio.Future[None]) -> AsyncIterator[bytes]:
+        """Yield what `work` puts until it is done. Raises what it raises."""
+        while not (work.done() and self._pieces.empty()):
+            get = asyncio.ensure_future(self._pieces.get())
+            await asyncio.wait((get, work), return_when=asyncio.FIRST_COMPLETED)
+            if get.done():
+                yield get.result()
+            else:
+                get.cancel()
+        work.result()
+
+    def close(self) -> None:
+        """Let the thread stop at its next piece."""
+        self._closed = True
+        while not self._pieces.empty():
+            self._pieces.get_nowait()
