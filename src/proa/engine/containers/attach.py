@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from proa.engine.containers import batch, replay
 from proa.engine.containers.run import Pending, Run
-from proa.engine.containers.shims import ShimConnection, ShimError
+from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
 from proa.engine.containers.streams import Streams
 from proa.engine.logs.reading import Place
 from proa.engine.records import Container, Status
@@ -62,8 +62,13 @@ async def _join(
         except ShimError as error:
             if error.message != protocol.FAR_BEHIND:
                 raise
-        # The container is faster than the client: from here again.
-        await replay.replay(containers, record, fd, request, place)
+            # The container is faster than the client: from here again.
+            await replay.replay(containers, record, fd, request, place)
+        except ShimGone:
+            if not request.logs:
+                raise
+            await replay.replay(containers, record, fd, request, place)  # it has just ended: these are its last words
+            return
 
 
 def _duplicate(fd: int) -> int:
