@@ -24,6 +24,7 @@ def sample(api: Api, name: str, **query: Any) -> dict[str, Any]:
 def test_figures(client: Client, api: Api) -> None:
     work = "head -c 20000000 /dev/zero | tail -c 20000000 >/dev/null; " + BUSY
     name = client.detached("-m", "64m", "--pids-limit", "50", "--cpus", "0.5", BUSYBOX, "sh", "-c", work)
+    eventually(lambda: sample(api, name, **{"one-shot": 1})["pids_stats"]["current"] == 1)  # the pipe is done
     found = sample(api, name)
     before, now = found["precpu_stats"], found["cpu_stats"]
     used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,11 @@ class Stage:
         return sorted(path.name for path in (self.root / "layers/.new").iterdir())
 
     def partials(self) -> list[int]:
-        return [path.stat().st_size for path in (self.root / "blobs/ingest").iterdir()]
+        sizes = []
+        for path in (self.root / "blobs/ingest").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it has just become a blob
+                sizes.append(path.stat().st_size)
+        return sizes
 
 
 def three_layers(**options: Any) -> Image:

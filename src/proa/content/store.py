@@ -6,6 +6,7 @@ what a dead process left in `ingest` is taken up or collected.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -71,9 +72,16 @@ class ContentStore:
 
     def ingest(self, digest: str, size: int | None = None) -> Ingest:
         """Begin or take up the write of a blob. Raises `Conflict` while another one writes it."""
-        path = self.path(digest)
-        partial = self._ingests / f"{digests.algorithm_of(digest)}-{path.name}"
-        return Ingest(partial, digest, size, self._publish)
+        return Ingest(self._partial(digest), digest, size, self._publish)
+
+    def forget(self, digest: str) -> None:
+        """Remove what an unfinished write of a blob left, unless another one takes it up now."""
+        if self._partial(digest).exists():
+            with contextlib.suppress(Conflict):
+                self.ingest(digest).abort(keep=False)
+
+    def _partial(self, digest: str) -> Path:
+        return self._ingests / f"{digests.algorithm_of(digest)}-{self.path(digest).name}"
 
     def verify(self, digest: str) -> bool:
         """Read the whole blob and say whether it still is what its name says. Raises `NotFound`."""

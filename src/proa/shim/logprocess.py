@@ -10,6 +10,7 @@ Either way what is lost is counted. A child that dies is replaced.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -244,6 +245,7 @@ class LogProcess:
 def _be_child(connection: Any, description: dict[str, Any], *, first: bool) -> NoReturn:
     """Be the process of the driver until the shim has closed its end and everything is written."""
     try:
+        gc.freeze()  # garbage of the parent would close descriptors that have other files here
         process.set_name("proa-log")
         signal.set_wakeup_fd(-1)
         process.default_signal(signal.SIGCHLD)

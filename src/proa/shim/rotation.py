@@ -8,6 +8,7 @@ race: it knows which number its file has by now.
 
 from __future__ import annotations
 
+import gc
 import os
 
 from proa.linux import process
@@ -146,6 +147,7 @@ def _compress_and_exit(reader: int, target: str) -> NoReturn:
     inode and that time in nanoseconds: so a file that is being read is known again in its new form.
     """
     try:
+        gc.freeze()  # garbage of the parent would close descriptors that have other files here
         process.set_name("proa-log")
         os.nice(19)
         os.closerange(3, reader)  # clients would wait for an end of their connections

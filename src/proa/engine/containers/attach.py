@@ -67,7 +67,7 @@ async def _join(
         except ShimGone:
             if not request.logs:
                 raise
-            await replay.replay(containers, record, fd, request, place)  # it has just ended: these are its last words
+            await replay.replay(containers, record, fd, request, place)  # its last words
             return
 
 

@@ -115,6 +115,8 @@ class Puller:
         except KernelError as error:
             if error.errno in FULL_DISK:  # what fitted helps nobody now
                 self._images.release_layers(chain)
+                for layer in manifest.layers:  # those that were cancelled because of another one's error
+                    await asyncio.to_thread(self._content.forget, layer.digest)
             raise
         if wanted and not wanted.matches(config.platform):
             text = f"image with reference {reference.familiar} was found but its platform ({config.platform})"
