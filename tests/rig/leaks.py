@@ -11,6 +11,7 @@ the rest what names that folder; what remains is printed as a remark.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -152,6 +153,7 @@ def contained_processes() -> Found:
 
 def descriptors() -> Found:
     """What pytest itself has open. Counted by kind, because numbers and positions change."""
+    gc.collect()  # caught exceptions hold on to what their functions had open
     counts: dict[str, int] = {}
     for number in os.listdir("/proc/self/fd"):
         target = _link(f"/proc/self/fd/{number}")

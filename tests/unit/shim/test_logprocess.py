@@ -35,7 +35,11 @@ class Shim:
         self._others = children()
         self.loop = Loop()
         self.drained = 0
-        self.log = LogProcess(description, self.loop, self._drained)
+        try:
+            self.log = LogProcess(description, self.loop, self._drained)
+        except Unavailable:
+            self.loop._epoll.close()
+            raise
 
         self._open = True
 
