@@ -89,6 +89,8 @@ class SyslogServer:
                     continue  # a client that does not trust us
             with self._changed:
                 self._connections.append(connection)
+                if self._closed:
+                    return  # it has just ended and does not know of this one
             thread = threading.Thread(target=self._read, args=(connection,))
             self._threads.append(thread)
             thread.start()
