@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -67,10 +68,12 @@ def test_rotations_while_a_file_is_compressed(path: Path) -> None:
     assert names(path) == ["log", "log.1.gz", "log.2.gz", "log.3.gz"]
 
 
-def test_a_child_that_dies_costs_nothing(path: Path) -> None:
+def test_a_child_that_dies_costs_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = RotatedFile(os.fspath(path), len(LINE), 3, compress=True)
     file.append(LINE)
-    file.append(LINE)
+    with monkeypatch.context() as slow:
+        slow.setattr(rotation, "_compress_and_exit", lambda *_: signal.pause())
+        file.append(LINE)
     os.kill(file._child, 9)
     file.reaped(*os.waitpid(file._child, 0))
     assert names(path) == ["log", "log.1"]
