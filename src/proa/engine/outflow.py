@@ -31,11 +31,13 @@ class Outflow:
         """Yield what `work` puts until it is done. Raises what it raises."""
         while not (work.done() and self._pieces.empty()):
             get = asyncio.ensure_future(self._pieces.get())
-            await asyncio.wait((get, work), return_when=asyncio.FIRST_COMPLETED)
-            if get.done():
-                yield get.result()
-            else:
-                get.cancel()
+            try:
+                await asyncio.wait((get, work), return_when=asyncio.FIRST_COMPLETED)
+                piece = get.result() if get.done() else b""
+            finally:
+                get.cancel()  # also when nobody waits any more
+            if piece:
+                yield piece
         work.result()
 
     def close(self) -> None:

@@ -146,5 +146,3 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: str, 
     # The checks are ours; newer Pythons warn without a filter.
     filtered = {"filter": "fully_trusted"} if sys.version_info >= (3, 12) else {}
     archive.extract(member, directory, numeric_owner=True, **filtered)  # type: ignore[arg-type]
-
-
