@@ -18,8 +18,9 @@ fmt:             ## Format the code
 	.venv/bin/ruff check --fix $(CODE)
 	.venv/bin/ruff format $(CODE)
 
-lint:            ## Style and mistakes
+lint:            ## Style and mistakes; every endpoint is described
 	.venv/bin/ruff check $(CODE)
+	$(PYTEST) -q tests/test_description.py
 
 types:           ## Types, strict
 	.venv/bin/mypy

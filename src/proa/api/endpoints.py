@@ -17,6 +17,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/info", "system:info"),
     Endpoint("GET", "/system/df", "system:disk_usage"),
     Endpoint("GET", "/events", "events:events", abandonable=_WAITS),
+    Endpoint("GET", "/proa/openapi.json", "description:openapi"),
     Endpoint("POST", "/auth", "distribution:auth", abandonable=_WAITS),
     Endpoint("GET", "/distribution/{name}/json", "distribution:inspect", abandonable=_WAITS),
     # Containers

@@ -28,6 +28,13 @@ async def test_version_is_what_clients_read(client: Client) -> None:
     assert document["Components"][0]["Details"]["ApiVersion"] == "1.51"
 
 
+async def test_the_api_describes_itself(client: Client) -> None:
+    document = (await client.get("/proa/openapi.json")).json
+    assert document["openapi"].startswith("3.1")
+    assert "/containers/{name}/logs" in document["paths"]
+    assert "Mounts" in document["components"]["schemas"]["HostConfig"]["properties"]
+
+
 async def test_info_has_what_clients_read(client: Client, engine: FakeEngine) -> None:
     await client.create()
     document = (await client.get("/info")).json

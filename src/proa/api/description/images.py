@@ -1,0 +1,80 @@
+"""What the handlers of images and registries take and give."""
+
+from __future__ import annotations
+
+from proa.api.credentials import AuthConfig
+from proa.api.description.operation import (
+    CREATED,
+    REFUSED,
+    STREAM,
+    TAR,
+    Operation,
+    filters,
+    flag,
+    header,
+    several,
+    text,
+)
+from proa.api.types.containers import Config
+from proa.engine.filters import PRUNE_FILTERS
+from proa.engine.images.list import ACCEPTED
+
+_CREDENTIALS = header("X-Registry-Auth", "Credentials: JSON in base64url")
+_PLATFORM = text("platform", "os[/architecture[/variant]]")
+_REPOSITORY = (text("repo", "Name that the image gets"), text("tag", "Its tag"))
+
+OPERATIONS: dict[str, Operation] = {
+    "images.list:list_images": Operation(
+        "List images",
+        (
+            flag("all", "Those without a name that others are built on, too"),
+            text("filter", "A reference; before 1.41"),
+            filters(ACCEPTED),
+        ),
+    ),
+    "images.pull:create": Operation(
+        "Pull an image (fromImage), or import a tar archive (fromSrc)",
+        (
+            text("fromImage", "What to pull"),
+            text("fromSrc", '"-": the body is the archive'),
+            *_REPOSITORY,
+            text("message", "Comment of an imported image"),
+            several("changes", "Dockerfile instructions for an imported image"),
+            _PLATFORM,
+            _CREDENTIALS,
+        ),
+        TAR,
+        STREAM,
+    ),
+    "images.remove:prune": Operation("Remove unused images", (filters(PRUNE_FILTERS | {"dangling"}),)),
+    "images.remove:remove": Operation(
+        "Remove an image or one of its names",
+        (
+            flag("force", "Even if containers use it"),
+            flag("noprune", "Keep the parents that nothing else needs"),
+            several("platforms", "Not supported"),
+        ),
+    ),
+    "images.commit:commit": Operation(
+        "Make an image of a container's changes",
+        (
+            text("container", "Of which", required=True),
+            *_REPOSITORY,
+            text("comment", "Comment in the image's history"),
+            text("author", "Its author"),
+            flag("pause", "Freeze the container meanwhile", default=True),
+            several("changes", "Dockerfile instructions"),
+        ),
+        Config,
+        CREATED,
+    ),
+    "images.inspect:inspect": Operation("Tell everything of an image", (_PLATFORM,)),
+    "images.inspect:history": Operation("List what an image was made of", (_PLATFORM,)),
+    "images.tag:tag": Operation("Give an image another name", _REPOSITORY, answers={201: ""}),
+    "distribution:auth": Operation("Check credentials with a registry", body=AuthConfig),
+    "distribution:inspect": Operation("Ask a registry for an image", (_CREDENTIALS,)),
+    "unsupported:search": Operation("Search images: not supported", answers=REFUSED),
+    "unsupported:save": Operation("Save images: not supported yet", answers=REFUSED),
+    "unsupported:load": Operation("Load images: not supported yet", answers=REFUSED),
+    "unsupported:push": Operation("Push an image: not supported yet", answers=REFUSED),
+}

@@ -1,0 +1,71 @@
+"""What the other handlers take and give: the system, volumes, networks, builds, and what there is not."""
+
+from __future__ import annotations
+
+from proa.api.description.operation import (
+    CREATED,
+    DONE,
+    EMPTY,
+    REFUSED,
+    STREAM,
+    TEXT,
+    Operation,
+    filters,
+    flag,
+    several,
+    text,
+)
+from proa.api.types.volumes import VolumeCreate
+from proa.engine import events, volumes
+from proa.engine.filters import NETWORK_FILTERS, PRUNE_FILTERS
+
+OPERATIONS: dict[str, Operation] = {
+    # System
+    "system:ping": Operation("Say that the engine is there", answers={200: TEXT}),
+    "system:version": Operation("Tell versions"),
+    "system:info": Operation("Tell of the engine and its host"),
+    "system:disk_usage": Operation(
+        "Tell what images, containers and volumes take on disk",
+        (several("type", "Of these only", one_of=("container", "image", "volume", "build-cache")),),
+    ),
+    "events:events": Operation(
+        "Tell what happens, as it happens",
+        (
+            text("since", "From this moment on: seconds since the epoch, with a fraction"),
+            text("until", "Up to this moment"),
+            filters(events.ACCEPTED),
+        ),
+        answers=STREAM,
+    ),
+    "description:openapi": Operation("Give this document"),
+    # Volumes
+    "volumes:list_volumes": Operation("List volumes", (filters(volumes.LIST_FILTERS),)),
+    "volumes:create": Operation("Make a volume", body=VolumeCreate, answers=CREATED),
+    "volumes:prune": Operation("Remove unused volumes", (filters({"all", "label", "label!"}),)),
+    "volumes:inspect": Operation("Tell of a volume"),
+    "volumes:remove": Operation(
+        "Remove a volume", (flag("force", "One that is missing is no error"),), answers=DONE
+    ),
+    "unsupported:cluster_volume": Operation("Change a cluster volume: not supported", answers=REFUSED),
+    # Networks
+    "networks:list_networks": Operation("List networks", (filters(NETWORK_FILTERS),)),
+    "networks:inspect": Operation("Tell of a network", (text("scope", "Among networks of this scope"),)),
+    "networks:remove": Operation("Remove a network", answers=DONE),
+    "networks:create": Operation("Make a network: not supported yet", answers=REFUSED),
+    "networks:connect": Operation("Connect a container: not supported yet", answers=REFUSED),
+    "networks:disconnect": Operation("Disconnect a container: not supported yet", answers=REFUSED),
+    "networks:prune": Operation("Remove unused networks", (filters(PRUNE_FILTERS),)),
+    # Builds
+    "builds:build": Operation("Build an image: not supported yet", answers=REFUSED),
+    "builds:prune": Operation("Empty the build cache"),
+    "builds:cancel": Operation("Cancel a build", (text("id", "Which", required=True),), answers=EMPTY),
+    "builds:session": Operation("Join a client to BuildKit: not supported yet", answers=REFUSED),
+    # What there is not
+    "unsupported:checkpoint": Operation("Checkpoints: not supported", answers=REFUSED),
+    "unsupported:no_plugins": Operation("List plugins: there are none"),
+    "unsupported:no_such_plugin": Operation("Plugins: not supported", answers=REFUSED),
+    "unsupported:plugins": Operation("Plugins: not supported", answers=REFUSED),
+    "unsupported:swarm": Operation("Swarm mode: not supported", answers=REFUSED),
+    "unsupported:no_swarm": Operation("Leave a swarm: this node is in none", answers=REFUSED),
+    "unsupported:swarm_mode": Operation("Swarm mode: not supported", answers=REFUSED),
+}
