@@ -101,9 +101,7 @@ def _imports(node: ast.AST, module: str, typing_only: bool) -> Iterator[Import]:
         if isinstance(child, ast.Import):
             yield from (Import(alias.name, child.lineno, typing_only) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            assert child.level == 0, (
-                f"{module}:{child.lineno}: relative imports hide where a name comes from"
-            )
+            assert child.level == 0, f"{module}:{child.lineno}: relative imports hide where a name comes from"
             assert child.module
             for alias in child.names:
                 inner = f"{child.module}.{alias.name}"
@@ -223,14 +221,11 @@ def test_the_command_line_starts_light() -> None:
 def test_files_have_one_subject_and_few_lines(folder: Path) -> None:
     base = folder.parent
     lengths = {
-        path.relative_to(base).as_posix(): len(path.read_text().splitlines())
-        for path in folder.rglob("*.py")
+        path.relative_to(base).as_posix(): len(path.read_text().splitlines()) for path in folder.rglob("*.py")
     }
     too_long = {name: length for name, length in lengths.items() if length > LONGER.get(name, LONGEST)}
     assert not too_long
-    stale = {
-        name for name in LONGER if name.startswith(f"{folder.name}/") and lengths.get(name, 0) <= LONGEST
-    }
+    stale = {name for name in LONGER if name.startswith(f"{folder.name}/") and lengths.get(name, 0) <= LONGEST}
     assert not stale, "short again: take them off the list"
 
 

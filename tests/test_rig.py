@@ -65,9 +65,7 @@ def test_skipped():
 """
 
 
-def test_the_leak_check_sees_what_is_left(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_leak_check_sees_what_is_left(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that leaves a process, its mount, network namespace, a descriptor, a file fails for each."""
     monkeypatch.delenv("PROA_MUST_WORK", raising=False)
     pytester.makepyfile(LEAKY)
@@ -102,8 +100,6 @@ def test_a_skip_fails_where_everything_must_work(pytester: pytest.Pytester) -> N
         "from rig.needs import MustWork\n\n"
         "def pytest_configure(config): config.pluginmanager.register(MustWork())\n"
     )
-    result = pytester.runpytest_subprocess(
-        "-p", "no:cacheprovider", "-o", f"pythonpath={Path(__file__).parent}"
-    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-o", f"pythonpath={Path(__file__).parent}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*skipped although PROA_MUST_WORK=1: *no reason"])

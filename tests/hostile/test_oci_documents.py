@@ -92,9 +92,7 @@ def image(**changes: Any) -> bytes:
 
 
 def index(*manifests: Any, **changes: Any) -> bytes:
-    return json.dumps(
-        {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(manifests), **changes}
-    ).encode()
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": list(manifests), **changes}).encode()
 
 
 MANIFESTS: dict[str, tuple[bytes, type[ProaError]]] = {

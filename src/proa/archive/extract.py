@@ -35,9 +35,7 @@ def extract(
 
 
 class _Extraction(Application):
-    def __init__(
-        self, root: int, directory: bytes, *, keep_kinds: bool, owner: tuple[int, int] | None
-    ) -> None:
+    def __init__(self, root: int, directory: bytes, *, keep_kinds: bool, owner: tuple[int, int] | None) -> None:
         super().__init__(root)
         self._directory_path = directory
         self._keep_kinds = keep_kinds

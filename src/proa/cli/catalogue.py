@@ -31,11 +31,12 @@ TOP = {
 
 # What `proa GROUP NAME` runs.
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "builder": ("Manage builds", {"prune": "builder_prune"}),
     "container": ("Manage containers", {
         "attach": "attach", "commit": "commit", "cp": "cp", "create": "create", "diff": "diff", "exec": "exec",
         "export": "export",
         "inspect": "inspect_container", "kill": "kill", "logs": "logs", "ls": "ps", "list": "ps", "ps": "ps",
-        "pause": "pause", "port": "port", "rename": "rename",
+        "pause": "pause", "port": "port", "prune": "container_prune", "rename": "rename",
         "restart": "restart", "rm": "rm", "remove": "rm", "run": "run", "start": "start",
         "stats": "stats", "stop": "stop",
         "top": "top", "unpause": "unpause", "update": "update", "wait": "wait",
@@ -49,11 +50,11 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "inspect": "inspect_network", "ls": "network_ls", "list": "network_ls",
     }),
     "system": ("Manage Proa", {
-        "dial-stdio": "dial_stdio", "events": "events", "info": "info",
+        "dial-stdio": "dial_stdio", "events": "events", "info": "info", "prune": "system_prune",
     }),
     "volume": ("Manage volumes", {
         "create": "volume_create", "inspect": "inspect_volume", "ls": "volume_ls", "list": "volume_ls",
-        "rm": "volume_rm", "remove": "volume_rm",
+        "prune": "volume_prune", "rm": "volume_rm", "remove": "volume_rm",
     }),
 }  # fmt: skip
 
@@ -65,7 +66,9 @@ COMMON = ("run", "exec", "ps", "pull", "images", "version", "info")
 # One line for each module.
 SUMMARIES = {
     "attach": "Connect the terminal or the standard streams to a running container",
+    "builder_prune": "Remove the cache of builds",
     "commit": "Make an image of what has changed in a container",
+    "container_prune": "Remove all containers that do not run",
     "cp": "Copy files between a container and this machine",
     "create": "Make a container without starting it",
     "dial_stdio": "Connect standard input and output to the engine's socket",
@@ -97,6 +100,7 @@ SUMMARIES = {
     "start": "Start containers that do not run",
     "stats": "Show what containers use, kept up to date",
     "stop": "Ask containers to end, and end them after a while",
+    "system_prune": "Remove everything that nothing uses",
     "tag": "Give an image another name",
     "top": "Show the processes of a container",
     "unpause": "Let frozen processes of containers run on",
@@ -104,6 +108,7 @@ SUMMARIES = {
     "version": "Show the versions of the client and the engine",
     "volume_create": "Make a volume",
     "volume_ls": "List volumes",
+    "volume_prune": "Remove volumes that no container uses",
     "volume_rm": "Remove volumes",
     "wait": "Wait until containers end and show their exit codes",
 }

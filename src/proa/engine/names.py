@@ -76,9 +76,7 @@ def validate_container_name(name: str) -> str:
 def validate_volume_name(name: str) -> str:
     """Return a volume's name. Raises `InvalidArgument` in Docker's words."""
     if len(name) == 1:
-        raise InvalidArgument(
-            "volume name is too short, names should be at least two alphanumeric characters"
-        )
+        raise InvalidArgument("volume name is too short, names should be at least two alphanumeric characters")
     if not _NAME.fullmatch(name):
         raise InvalidArgument(
             f'"{name}" includes invalid characters for a local volume name, only "{_CHARACTERS}" '

@@ -32,9 +32,7 @@ class Networks:
         self._database = database
         rows = database.rows("SELECT record FROM networks")
         self._networks = {
-            network.name: network
-            for (data,) in rows
-            for network in [msgspec.json.decode(data, type=Network)]
+            network.name: network for (data,) in rows for network in [msgspec.json.decode(data, type=Network)]
         }
         with database.transaction():
             for name, driver in _DRIVERS.items():

@@ -104,9 +104,7 @@ def validate(options: ContainerOptions) -> None:
     if 0 < limits.memory < MINIMUM_MEMORY:
         raise InvalidArgument("Minimum memory limit allowed is 6MB")
     if limits.memory > 0 and 0 < limits.memory_swap < limits.memory:
-        raise InvalidArgument(
-            "Minimum memoryswap limit should be larger than memory limit, see usage"
-        )
+        raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
     if limits.memory == 0 and limits.memory_swap > 0:
         raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")
     if limits.memory_swappiness != -1 and not 0 <= limits.memory_swappiness <= 100:
@@ -127,9 +125,7 @@ def validate(options: ContainerOptions) -> None:
     if limits.blkio_weight and not 10 <= limits.blkio_weight <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
     if not -1000 <= options.oom_score_adj <= 1000:
-        raise InvalidArgument(
-            f"Invalid value {options.oom_score_adj}, range for oom score adj is [-1000, 1000]"
-        )
+        raise InvalidArgument(f"Invalid value {options.oom_score_adj}, range for oom score adj is [-1000, 1000]")
     rlimits(options.ulimits)
 
 
@@ -146,9 +142,7 @@ def _check_set(kind: str, wanted: str, source: str) -> None:
     except FileNotFoundError:
         available = "0"  # a kernel without NUMA has one node
     if not numbers <= _members(available):
-        raise InvalidArgument(
-            f"Requested {kind} are not available - requested {wanted}, available: {available}"
-        )
+        raise InvalidArgument(f"Requested {kind} are not available - requested {wanted}, available: {available}")
 
 
 def _members(text: str) -> set[int]:

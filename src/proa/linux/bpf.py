@@ -26,9 +26,7 @@ _ACCESSES = {"m": 1, "r": 2, "w": 4}
 _bpf = libc.system_call(_SYS_BPF[os.uname().machine], ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 
 
-def _instruction(
-    code: int, destination: int = 0, source: int = 0, offset: int = 0, immediate: int = 0
-) -> bytes:
+def _instruction(code: int, destination: int = 0, source: int = 0, offset: int = 0, immediate: int = 0) -> bytes:
     """struct bpf_insn on a little-endian machine, which all but s390x are."""
     return struct.pack("=BBhi", code, source << 4 | destination, offset, immediate)
 
@@ -88,9 +86,7 @@ def load_device_program(program: bytes) -> int:
     license_ = ctypes.create_string_buffer(b"Apache-2.0")
     pointers = ctypes.addressof(instructions), ctypes.addressof(license_)
     # prog_type insn_cnt insns license; log_level log_size log_buf kern_version prog_flags
-    attributes = struct.pack(
-        "=IIQQIIQII", _PROG_TYPE_CGROUP_DEVICE, len(program) // 8, *pointers, 0, 0, 0, 0, 0
-    )
+    attributes = struct.pack("=IIQQIIQII", _PROG_TYPE_CGROUP_DEVICE, len(program) // 8, *pointers, 0, 0, 0, 0, 0)
     return _bpf(_PROG_LOAD, attributes, len(attributes))
 
 

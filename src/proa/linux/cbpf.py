@@ -152,9 +152,7 @@ class Assembler:
     def assemble(self) -> bytes:
         """Return struct sock_filter instructions; ValueError when there are more than the kernel takes."""
         if len(self._code) > MAX_INSTRUCTIONS:
-            raise ValueError(
-                f"seccomp filter is too long: {len(self._code)} of {MAX_INSTRUCTIONS} instructions"
-            )
+            raise ValueError(f"seccomp filter is too long: {len(self._code)} of {MAX_INSTRUCTIONS} instructions")
         return b"".join(struct.pack("=HBBI", *instruction) for instruction in reversed(self._code))
 
 

@@ -17,9 +17,7 @@ _libc = ctypes.PyDLL(None, use_errno=True)
 _libc_blocking = ctypes.CDLL(None, use_errno=True)
 
 
-def function(
-    name: str, *argtypes: Any, restype: Any = ctypes.c_int, blocking: bool = False
-) -> Callable[..., int]:
+def function(name: str, *argtypes: Any, restype: Any = ctypes.c_int, blocking: bool = False) -> Callable[..., int]:
     """Return the libc function `name`, with the result -1 turned into `OSError` and EINTR retried."""
     raw = getattr(_libc_blocking if blocking else _libc, name)
     # A fresh function object: argtypes set here never leak to another user of the same symbol.

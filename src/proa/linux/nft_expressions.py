@@ -93,9 +93,7 @@ def counter() -> bytes:
 
 def verdict(code: int) -> bytes:
     """End with NF_ACCEPT or NF_DROP."""
-    return _expression(
-        "immediate", _u32(1, _VERDICT_REGISTER), nested(2, nested(_DATA_VERDICT, _u32(1, code)))
-    )
+    return _expression("immediate", _u32(1, _VERDICT_REGISTER), nested(2, nested(_DATA_VERDICT, _u32(1, code))))
 
 
 def jump(chain: str) -> bytes:

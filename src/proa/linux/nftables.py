@@ -51,9 +51,7 @@ _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2
 _SET_TABLE, _SET_NAME, _SET_FLAGS, _SET_KEY_TYPE, _SET_KEY_LEN, _SET_DATA_TYPE, _SET_DATA_LEN = range(1, 8)
 _SET_ID, _SET_USERDATA = 10, 13
 _SET_IS_MAP = 0x8
-_USERDATA_NATIVE_KEY = struct.pack(
-    "=BBI", 0, 4, 1
-)  # libnftnl's udata.h: NFTNL_UDATA_SET_KEYBYTEORDER, host's
+_USERDATA_NATIVE_KEY = struct.pack("=BBI", 0, 4, 1)  # libnftnl's udata.h: NFTNL_UDATA_SET_KEYBYTEORDER, host's
 _ELEMENTS_TABLE, _ELEMENTS_SET, _ELEMENTS = 1, 2, 3
 _ELEMENT_KEY, _ELEMENT_DATA = 1, 2
 _LIST_ELEM, _DATA_VALUE = 1, 1
@@ -76,9 +74,7 @@ class Type:
 
     def __add__(self, other: Type) -> Type:
         """Concatenate; every part but the last must fill whole 4-byte registers, or be padded by `pad`."""
-        return Type(
-            self.number << self._BITS | other.number, -(-self.length // 4) * 4 + -(-other.length // 4) * 4
-        )
+        return Type(self.number << self._BITS | other.number, -(-self.length // 4) * 4 + -(-other.length // 4) * 4)
 
 
 IPV4_ADDR, IPV6_ADDR = Type(7, 4), Type(8, 16)
@@ -206,14 +202,11 @@ class Transaction:
         flags = NLM_F_CREATE | (NLM_F_EXCL if exclusive else 0)
         self._elements(_NEWSETELEM, "add elements to", table, name, [_key(key) for key in keys], flags)
 
-    def mapping(
-        self, table: str, name: str, entries: Mapping[bytes, bytes], *, exclusive: bool = False
-    ) -> None:
+    def mapping(self, table: str, name: str, entries: Mapping[bytes, bytes], *, exclusive: bool = False) -> None:
         """Put keys with their values into a map; a key may only have one value (EEXIST)."""
         flags = NLM_F_CREATE | (NLM_F_EXCL if exclusive else 0)
         encoded = [
-            _key(key) + nested(_ELEMENT_DATA, attribute(_DATA_VALUE, value))
-            for key, value in entries.items()
+            _key(key) + nested(_ELEMENT_DATA, attribute(_DATA_VALUE, value)) for key, value in entries.items()
         ]
         self._elements(_NEWSETELEM, "add elements to", table, name, encoded, flags)
 
@@ -221,9 +214,7 @@ class Transaction:
         """Take keys out of a set or map (ENOENT for one it has not)."""
         self._elements(_DELSETELEM, "delete elements of", table, name, [_key(key) for key in keys], 0)
 
-    def _elements(
-        self, kind: int, verb: str, table: str, name: str, encoded: Sequence[bytes], flags: int
-    ) -> None:
+    def _elements(self, kind: int, verb: str, table: str, name: str, encoded: Sequence[bytes], flags: int) -> None:
         where = text(_ELEMENTS_TABLE, table) + text(_ELEMENTS_SET, name)
         for start in range(0, len(encoded), _ELEMENTS_PER_MESSAGE):
             part = encoded[start : start + _ELEMENTS_PER_MESSAGE]
@@ -290,9 +281,7 @@ class Nftables:
     def rules(self, family: int, table: str, chain: str) -> list[Rule]:
         """Return the rules of a chain in order."""
         where = text(_RULE_TABLE, table) + text(_RULE_CHAIN, chain)
-        return [
-            Rule(payload) for payload in self._dump(_GETRULE, family, f"list rules {table} {chain}", where)
-        ]
+        return [Rule(payload) for payload in self._dump(_GETRULE, family, f"list rules {table} {chain}", where)]
 
     def elements(self, family: int, table: str, name: str) -> list[bytes]:
         """Return the keys of a set or map."""

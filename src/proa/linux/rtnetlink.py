@@ -227,9 +227,7 @@ def delete_address(index: int, address: bytes, prefix_length: int) -> Message:
     return _address(RTM_DELADDR, index, address, prefix_length, "delete address")
 
 
-def _address(
-    kind: int, index: int, address: bytes, prefix_length: int, verb: str, flags: int = 0
-) -> Message:
+def _address(kind: int, index: int, address: bytes, prefix_length: int, verb: str, flags: int = 0) -> Message:
     payload = _ADDRESS.pack(_FAMILIES[len(address)], prefix_length, 0, _RT_SCOPE_UNIVERSE, index)
     payload += attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)
     if len(address) == 4 and prefix_length < 31:
@@ -239,9 +237,7 @@ def _address(
     return Message(kind, payload, f"{verb} {printed}/{prefix_length}", flags)
 
 
-def add_route(
-    index: int, *, gateway: bytes = b"", destination: bytes = b"", prefix_length: int = 0
-) -> Message:
+def add_route(index: int, *, gateway: bytes = b"", destination: bytes = b"", prefix_length: int = 0) -> Message:
     """Add a route through the interface; without `destination` the default route."""
     family = _FAMILIES[len(gateway or destination)]
     scope = _RT_SCOPE_UNIVERSE if gateway else _RT_SCOPE_LINK

@@ -48,9 +48,7 @@ class Reference:
         Raises `InvalidArgument` in Docker's words.
         """
         if _IDENTIFIER.fullmatch(text):
-            raise InvalidArgument(
-                f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
-            )
+            raise InvalidArgument(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
         domain, remainder = _split_domain(text)
         path = remainder.partition(":")[0]
         if path != path.lower():

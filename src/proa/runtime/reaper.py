@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 _EXEC_FAILED = 255
 # Raised by the process itself: forwarding them would hide a fault.
 _OWN = {
-    getattr(signal, name)
-    for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGSYS")
+    getattr(signal, name) for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGSYS")
 }
 
 

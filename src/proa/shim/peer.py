@@ -22,9 +22,7 @@ _LATER = 1.0  # seconds between attempts after that
 class Peer:
     """`connect` returns a connection, `transmit(connection, data)` delivers; both raise OSError."""
 
-    def __init__(
-        self, connect: Callable[[], Any], transmit: Callable[[Any, bytes], None], *, first: bool
-    ) -> None:
+    def __init__(self, connect: Callable[[], Any], transmit: Callable[[Any, bytes], None], *, first: bool) -> None:
         self._connect = connect
         self._transmit = transmit
         self.lost = 0

@@ -76,6 +76,11 @@ EVENTS = [
     {"Type": "network", "Action": "connect", "Actor": {"ID": "2" * 64, "Attributes": {}},
      "scope": "local", "time": 1767323046, "timeNano": 1767323046000000000},
 ]  # fmt: skip
+PRUNED = {
+    "ContainersDeleted": ["1" * 64, "2" * 64], "VolumesDeleted": ["v", "w"],
+    "ImagesDeleted": [{"Untagged": "a:1"}, {"Deleted": "sha256:1"}], "CachesDeleted": ["c"],
+    "SpaceReclaimed": 12_345_678,
+}  # fmt: skip
 
 
 def answer(engine: Recorder) -> Recorder:
@@ -134,6 +139,8 @@ def answer(engine: Recorder) -> Recorder:
         "POST /commit",
         lambda request: missing if request.query["container"] == "none" else Reply(201, {"Id": "sha256:1"}),
     )
+    engine.on("POST /(containers|volumes|images|build)/prune", Reply(value=PRUNED))
+    engine.on("POST /networks/prune", Reply(value={"NetworksDeleted": ["n"]}))
     engine.on("POST /images/create", lambda request: _pull(request.query))
     engine.on("POST /containers/create", lambda request: _create(request.query, request.json["Image"]))
     return engine

@@ -240,6 +240,23 @@ run A
 run ''
 volume create mine
 volume rm web none
+container prune
+container prune -f --filter label=a --filter until=1h
+container prune -f --filter label
+volume prune
+volume prune -a
+volume prune -af
+volume prune -af --filter all=1
+volume prune -f --filter label!=x
+builder prune
+builder prune -a
+builder prune -af --filter until=1h --keep-storage 1g
+system prune
+system prune -a --volumes
+system prune -a --filter until=1h --filter label=a=b
+system prune --volumes --filter until=1h
+system prune -f
+system prune -af --volumes --filter label=a=b
 nope
 container nope
 --nope
@@ -285,6 +302,8 @@ def _ours(text: str) -> str:
         .replace("  docker", "  proa")
         .replace(": docker ", ": proa ")
     )
+    if text.startswith("DEPRECATED: The legacy builder"):  # ours has not been there before
+        text = text.partition("\n\n")[2]
     return text.replace("the Docker daemon", "the Proa daemon").replace(
         "Is the docker daemon", "Is the proad daemon"
     )

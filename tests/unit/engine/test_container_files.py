@@ -24,9 +24,7 @@ def test_hostname() -> None:
 def test_hosts() -> None:
     assert files.hosts("web") == STANDARD
     assert files.hosts("web", addresses=["172.17.0.2"]) == STANDARD + "172.17.0.2\tweb\n"
-    assert (
-        files.hosts("web", "example.org", ["172.17.0.2"]) == STANDARD + "172.17.0.2\tweb.example.org web\n"
-    )
+    assert files.hosts("web", "example.org", ["172.17.0.2"]) == STANDARD + "172.17.0.2\tweb.example.org web\n"
     extra = ["db:10.0.0.1", "v6:fe80::1", "bracketed:[fe80::2]", "host.docker.internal:host-gateway"]
     assert files.hosts("web", "", ["172.17.0.2"], extra, "172.17.0.1") == STANDARD + (
         "10.0.0.1\tdb\nfe80::1\tv6\nfe80::2\tbracketed\n172.17.0.1\thost.docker.internal\n172.17.0.2\tweb\n"

@@ -21,9 +21,7 @@ def test_names_of_containers(name: str) -> None:
 def test_what_is_no_name_of_a_container(name: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         names.validate_container_name(name)
-    assert caught.value.message == (
-        f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-    )
+    assert caught.value.message == (f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
 
 
 @pytest.mark.parametrize("name", ["", "..", "_a", "a/b", "/abs", "ab\n", "a\0b"])

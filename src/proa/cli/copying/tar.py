@@ -38,9 +38,7 @@ def packed(path: str, name: str, *, follow: bool) -> Iterator[bytes]:
     def work() -> None:
         try:
             source = os.path.realpath(path) if follow or path.endswith("/") else path
-            with tarfile.open(
-                fileobj=Pipe(), mode="w|", format=tarfile.PAX_FORMAT, bufsize=_PIECE
-            ) as archive:
+            with tarfile.open(fileobj=Pipe(), mode="w|", format=tarfile.PAX_FORMAT, bufsize=_PIECE) as archive:
                 archive.add(source, arcname=name, filter=_numbers)
             pieces.put(None)
         except BaseException as error:  # handed to the other thread

@@ -133,9 +133,7 @@ async def write(
 
 
 @asynccontextmanager
-async def _running(
-    work: Coroutine[Any, Any, None], flow: Outflow
-) -> AsyncIterator[asyncio.Future[None]]:
+async def _running(work: Coroutine[Any, Any, None], flow: Outflow) -> AsyncIterator[asyncio.Future[None]]:
     """Run what fills `flow`; whoever leaves early ends it."""
     task: asyncio.Future[None] = asyncio.ensure_future(work)
     try:

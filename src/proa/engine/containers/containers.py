@@ -162,9 +162,7 @@ class Containers:
         self.store.rename(record, new_name)
         self.emit("rename", record, oldName=f"/{old}")
 
-    async def update(
-        self, name: str, changes: Resources, policy: RestartPolicy | None = None
-    ) -> list[str]:
+    async def update(self, name: str, changes: Resources, policy: RestartPolicy | None = None) -> list[str]:
         """Change limits (what `changes` leaves at its default stays) and the restart policy; return warnings."""
         return await update.update(self, self.get(name), changes, policy)
 

@@ -28,9 +28,7 @@ _LONGEST_NAME = 64  # bytes; sethostname(2)
 _SHARED = ("network_mode", "ipc_mode", "pid_mode")
 
 
-async def create(
-    containers: Containers, options: ContainerOptions, name: str, request: dict[str, Any]
-) -> Created:
+async def create(containers: Containers, options: ContainerOptions, name: str, request: dict[str, Any]) -> Created:
     """Make a container; raises `NotFound` for an unknown image, `Conflict` for a taken name."""
     image = containers.images.get(options.image, options.platform)
     options = drivers.merged(

@@ -43,9 +43,7 @@ def write(containers: Containers, record: Container, run: Run, place: Place) -> 
         text = _host_text("/etc/hosts") + "".join(f"{address}\t{name}\n" for address, name in extra)
     else:
         addresses = [run.endpoint.address] if run.endpoint else []
-        text = container_files.hosts(
-            options.hostname, options.domainname, addresses, options.extra_hosts, gateway
-        )
+        text = container_files.hosts(options.hostname, options.domainname, addresses, options.extra_hosts, gateway)
     _write(directory / "hosts", text)
 
 

@@ -112,9 +112,7 @@ def _bind(mount: Mount, target: str) -> MountPoint:
 
 
 def _volume(containers: Containers, record: Container, mount: Mount, target: str) -> MountPoint:
-    volume = containers.volumes.create(
-        mount.source, mount.driver or "local", mount.driver_options, mount.labels
-    )
+    volume = containers.volumes.create(mount.source, mount.driver or "local", mount.driver_options, mount.labels)
     source = containers.volumes.path(volume.name)
     return MountPoint(
         type="volume",

@@ -39,9 +39,7 @@ async def _remove(containers: Containers, record: Container, *, force: bool, vol
             advice = "stop the container before removing or force remove"
             if state == "paused":
                 advice = "unpause and then " + advice
-            raise Conflict(
-                f'cannot remove container "{record.name}": container is {state}: {advice}'
-            )
+            raise Conflict(f'cannot remove container "{record.name}": container is {state}: {advice}')
         if record.running:
             await stop.kill(containers, record, "SIGKILL")
         if record.running:

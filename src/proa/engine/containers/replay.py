@@ -25,9 +25,7 @@ _SIOCOUTQ = 0x5411  # sockios(7): bytes that the other end has not read
 _DRAIN_POLL, _DRAIN_POLLS = 0.001, 200  # seconds, tries
 
 
-async def replay(
-    containers: Containers, record: Container, fd: int, request: AttachRequest, place: Place
-) -> None:
+async def replay(containers: Containers, record: Container, fd: int, request: AttachRequest, place: Place) -> None:
     """Send the log from `place` on to the client's socket; `place` is then the end of what was sent.
 
     A log that can not be read is an empty one. Raises OSError when the client has gone.

@@ -65,9 +65,7 @@ def _changed(record: Container, changes: Resources, policy: RestartPolicy | None
                 "update the memoryswap at the same time",
             )
     new = {"resources": msgspec.structs.replace(limits, **given)}
-    return msgspec.structs.replace(
-        record.options, **new, restart_policy=policy or record.options.restart_policy
-    )
+    return msgspec.structs.replace(record.options, **new, restart_policy=policy or record.options.restart_policy)
 
 
 async def _apply(containers: Containers, record: Container, options: ContainerOptions) -> list[str]:

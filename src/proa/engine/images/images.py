@@ -96,9 +96,7 @@ class Images:
             removal = Removal(self.store, tuple(self._containers()), self._kept())
             removal.remove(name, force=force, prune=not noprune)
         for event in removal.events:
-            self._events.emit(
-                "image", event.action, event.image_id, {**event.labels, "name": event.image_id}
-            )
+            self._events.emit("image", event.action, event.image_id, {**event.labels, "name": event.image_id})
         self._remove_files(removal.layers, removal.blobs)
         return removal.records
 

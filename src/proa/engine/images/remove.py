@@ -138,9 +138,7 @@ class Removal:
             reason = f"image is being used by running container {short(running.id)}"
             return wording.image_conflict(image_id, reason, hard=True)
         if _Obstacle.NAMED in mask and self._store.references(image_id):
-            return wording.image_conflict(
-                image_id, "image is referenced in multiple repositories", hard=False
-            )
+            return wording.image_conflict(image_id, "image is referenced in multiple repositories", hard=False)
         stopped = next((each for each in users if not each.running), None)
         if _Obstacle.STOPPED in mask and stopped is not None:
             reason = f"image is being used by stopped container {short(stopped.id)}"

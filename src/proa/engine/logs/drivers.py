@@ -38,9 +38,7 @@ DRIVERS: dict[str, Driver] = {
 _DOCKERS = ("awslogs", "fluentd", "gcplogs", "gelf", "splunk")  # that Docker has besides
 
 
-def merged(
-    options: ContainerOptions, default_driver: str, default_options: Mapping[str, str]
-) -> ContainerOptions:
+def merged(options: ContainerOptions, default_driver: str, default_options: Mapping[str, str]) -> ContainerOptions:
     """Return `options` with the engine's log driver and, if that is the container's too, its options filled in."""
     driver = options.log_driver or default_driver
     if driver == default_driver and default_options and driver != "none":

@@ -81,9 +81,7 @@ class Rig:
             blob = self.blobs.put(f"blob of {diff}".encode())
             self.layers.present.add(chain_id)
             self.store.layers.register(
-                Layer(
-                    chain_id=chain_id, diff_id=diff_id, parent=below, size=10 * len(diff), blob_digest=blob
-                )
+                Layer(chain_id=chain_id, diff_id=diff_id, parent=below, size=10 * len(diff), blob_digest=blob)
             )
             below = chain_id
         image_id = self.store.put(config, parent=parent)

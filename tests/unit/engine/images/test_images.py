@@ -68,9 +68,7 @@ def shelf(rig: Rig) -> dict[str, str]:
         ({"until": ["1h"]}, "none bare db app"),
     ],
 )
-def test_listing(
-    images: Images, shelf: dict[str, str], filters: dict[str, list[str]], expected: str
-) -> None:
+def test_listing(images: Images, shelf: dict[str, str], filters: dict[str, list[str]], expected: str) -> None:
     names = {image_id: name for name, image_id in shelf.items()}
     assert [names[image.id] for image in images.list(filters)] == expected.split()
 

@@ -113,9 +113,7 @@ def test_untagging(rig: Rig) -> None:
     image_id = rig.image("base", names=("app", f"app@{DIGEST}"))
     assert rig.store.untag(Reference.parse("app"))
     assert not rig.store.untag(Reference.parse("app"))
-    assert [str(reference) for reference in rig.store.references(image_id)] == [
-        f"docker.io/library/app@{DIGEST}"
-    ]
+    assert [str(reference) for reference in rig.store.references(image_id)] == [f"docker.io/library/app@{DIGEST}"]
     assert rig.store.untag(Reference.parse(f"app@{DIGEST}"))
     assert not rig.store.untag(Reference.parse(f"app@{DIGEST}"))
 

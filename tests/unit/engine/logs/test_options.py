@@ -105,7 +105,7 @@ LOCAL = {"path": "/c/local.log", "max_size": 20 << 20, "max_files": 5, "compress
     ],
 )
 def test_files(driver: str, options: dict[str, str], expected: dict[str, Any]) -> None:
-    assert described(driver, options, env=["A=1\"=2", "B=3"]) == {"file": expected}
+    assert described(driver, options, env=['A=1"=2', "B=3"]) == {"file": expected}
 
 
 def test_the_default_is_bounded() -> None:

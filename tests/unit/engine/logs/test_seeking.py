@@ -49,9 +49,7 @@ async def shown(path: Path, **request: Any) -> list[int]:
 
 @pytest.mark.parametrize("chunk", [50, 61, 1000, 64 << 10])
 @pytest.mark.parametrize("since", [-5, 1, 2, 7, 499, 500, 501, 2000])
-async def test_since_at_every_border(
-    path: Path, chunk: int, since: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_since_at_every_border(path: Path, chunk: int, since: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_CHUNK", chunk)
     path.write_bytes(numbered(1, 500))
     moment = START + since * times.SECOND
@@ -179,7 +177,7 @@ async def test_reading_goes_on_from_a_place(path: Path) -> None:
 
 async def test_attributes(path: Path) -> None:
     log = JsonLog(os.fspath(path), attributes='{"a":"b","tag":"x y"}')
-    log.write("stdout", b"clean\nq\"uote\n")
+    log.write("stdout", b'clean\nq"uote\n')
     log.write("stderr", b"rest")
     log.close()
     lines = [line async for line in read(path, LogRequest(details=True), lambda: False)]
