@@ -10,6 +10,7 @@ import msgspec
 from proa.api.body import Body
 from proa.api.http1 import RequestHead
 from proa.api.query import Query
+from proa.api.spelling import corrected
 from proa.api.versions import CURRENT, Version
 from proa.errors import InvalidArgument
 
@@ -99,11 +100,14 @@ class Request:
 
         Unknown fields are ignored and null counts as absent, as in Go.
         """
-        document = await self.json_object()
+        document = await self.json_object(kind)
         return None if document is None else convert(document, kind)
 
-    async def open_json_object(self) -> dict[str, Any]:
+    async def open_json(self, kind: type[T]) -> T:
         """Decode the object that a body begins with; more may follow in it, to be read from `body`."""
+        return convert(corrected(await self._open_json_object(), kind), kind)
+
+    async def _open_json_object(self) -> dict[str, Any]:
         data = b""
         while piece := await self.body.read():
             data += piece
@@ -114,8 +118,8 @@ class Request:
                     raise
         return _object(data) if data.strip() else {}
 
-    async def json_object(self) -> dict[str, Any] | None:
-        """Decode the body as it is into an object, None when there is no body."""
+    async def json_object(self, kind: type | None = None) -> dict[str, Any] | None:
+        """Decode the body into an object, with the fields' names as `kind` spells them; None without a body."""
         if self.body.empty:
             return None
         content_type = self.headers.get("content-type", "")
@@ -124,7 +128,10 @@ class Request:
         data = await self.body.read_all()
         if not data.strip():
             raise InvalidArgument("invalid JSON: got EOF while reading request body")
-        return None if data.strip() == b"null" else _object(data)
+        if data.strip() == b"null":
+            return None
+        document = _object(data)
+        return corrected(document, kind) if kind else document
 
 
 def _object(data: bytes) -> dict[str, Any]:

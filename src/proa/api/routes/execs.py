@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proa.api import hijack
-from proa.api.request import Request, Response, convert, json_response, required
+from proa.api.request import Request, Response, json_response, required
 from proa.api.translate.create import console_size
 from proa.api.types.containers import ExecConfig, ExecStart
 from proa.engine.records import Exec, Status
@@ -71,7 +71,7 @@ async def _start_options(request: Request) -> ExecStart:
     """Read the body. One sent in chunks without an upgrade may go on: the rest is the process's stdin."""
     if request.body.ended or request.upgrade or "transfer-encoding" not in request.headers:
         return await request.json(ExecStart) or ExecStart()
-    return convert(await request.open_json_object(), ExecStart)
+    return await request.open_json(ExecStart)
 
 
 async def resize(request: Request) -> Response:

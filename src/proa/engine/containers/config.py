@@ -33,7 +33,7 @@ def merged(options: ContainerOptions, image: Image) -> ContainerOptions:
         options,
         entrypoint=entrypoint,
         command=command,
-        env=environment(options.env, config.env),
+        env=_inherited(options.env, config.env),
         user=options.user or config.user,
         working_dir=options.working_dir or config.working_dir,
         stop_signal=options.stop_signal or config.stop_signal,
@@ -44,10 +44,17 @@ def merged(options: ContainerOptions, image: Image) -> ContainerOptions:
     )
 
 
+def _inherited(own: list[str], inherited: list[str]) -> list[str]:
+    """Return a container's variables as it is configured: its own as they were given, NAME alone too, which
+    keeps away what the image or the engine would set; then those of the image that it does not name."""
+    named = {entry.partition("=")[0] for entry in own}
+    return [*own, *(entry for entry in inherited if entry.partition("=")[0] not in named)]
+
+
 def environment(own: list[str], inherited: list[str]) -> list[str]:
-    """Merge variables: an own one replaces an inherited one in its place; NAME alone removes it."""
-    result: dict[str, str | None] = {}
-    for entry in (DEFAULT_PATH, *inherited, *own):
+    """Merge variables for a process: an own one replaces an inherited one in its place; NAME alone removes it."""
+    result: dict[str, str] = {}
+    for entry in (*inherited, *own):
         name, separator, value = entry.partition("=")
         if separator:
             result[name] = value

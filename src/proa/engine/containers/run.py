@@ -84,7 +84,7 @@ def client_message(request: AttachRequest, *, tty: bool) -> dict[str, Any]:
         "stdin": request.stdin,
         "stdout": request.stdout,
         "stderr": request.stderr,
-        "multiplexed": request.multiplexed and not tty,
+        "multiplexed": request.multiplexed,
         "detach_keys": list(request.detach_keys) if tty else [],
         "buffered": request.buffered.decode("latin-1"),
         "drain": request.drain,

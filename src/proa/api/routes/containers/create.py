@@ -12,7 +12,7 @@ from proa.errors import InvalidArgument
 async def create(request: Request) -> Response:
     if request.body.empty:
         raise InvalidArgument("invalid JSON: got EOF while reading request body")
-    document = await request.json_object()
+    document = await request.json_object(CreateBody)
     if not document:
         raise InvalidArgument("config cannot be empty in order to create a container")
     warnings = requests.adapt(document, request.version)

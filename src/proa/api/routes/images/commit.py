@@ -9,7 +9,7 @@ from proa.api.types.containers import Config
 
 async def commit(request: Request) -> Response:
     query = request.query
-    document = await request.json_object()
+    document = await request.json_object(Config)
     changes = instructions(convert(document, Config)) if document else []
     image_id = await request.engine.containers.commit(
         query.text("container"),
