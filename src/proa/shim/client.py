@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from proa.shim.loop import Loop
+    from proa.linux.loop import Loop
 
 HIGH_WATER, LOW_WATER = 1 << 20, 1 << 18
 _STREAM_NUMBERS = {"stdin": 0, "stdout": 1, "stderr": 2}

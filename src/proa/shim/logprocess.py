@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from proa.shim.loop import Loop
+    from proa.linux.loop import Loop
 
 _QUEUE = 1 << 20  # bytes, in the mode blocking
 _PATIENCE = 5.0  # seconds that a container waits for a log that takes nothing

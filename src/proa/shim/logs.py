@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
-    from proa.shim.loop import Loop
+    from proa.linux.loop import Loop
 
     class Log(Protocol):
         """A log driver at work. `path` is its file that can be read again, "" if there is none."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from proa.shim.loop import Loop
+    from proa.linux.loop import Loop
 
 
 class RequestError(Exception):

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from proa.linux.loop import Loop
     from proa.runtime.container import Started
     from proa.shim.logs import Log
-    from proa.shim.loop import Loop
 
 _CHUNK = 1 << 16
 _INPUT_HIGH_WATER = 1 << 16

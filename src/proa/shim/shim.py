@@ -22,12 +22,12 @@ import time
 
 from proa import atomic
 from proa.linux import mount, process
+from proa.linux.loop import Loop
 from proa.runtime.container import Container, Started
 from proa.runtime.sandbox import Sandbox
 from proa.shim import protocol
 from proa.shim.client import Client
 from proa.shim.logs import open_log
-from proa.shim.loop import Loop
 from proa.shim.server import RequestError, Server
 from proa.shim.session import Session
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from proa.errors import Unavailable
+from proa.linux.loop import Loop
 from proa.shim import logprocess
 from proa.shim.logprocess import LogProcess
-from proa.shim.loop import Loop
 from rig.syslog import SyslogServer
 
 NO_TLS = {"ca": "", "cert": "", "key": "", "skip_verify": False}

@@ -1,4 +1,4 @@
-"""The shim's event loop: callbacks for descriptors and timers on one epoll instance, nothing more."""
+"""An event loop for lean processes: callbacks for descriptors and timers on one epoll instance, nothing more."""
 
 from __future__ import annotations
 
