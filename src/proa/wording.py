@@ -26,6 +26,10 @@ def no_such_network(name: str) -> NotFound:
     return NotFound(f"network {name} not found")
 
 
+def ambiguous_network(name: str, count: int) -> InvalidArgument:
+    return InvalidArgument(f"network {name} is ambiguous ({count} matches found based on ID prefix)")
+
+
 def name_in_use(name: str, identifier: str) -> Conflict:
     return Conflict(
         f'Conflict. The container name "/{name}" is already in use by container "{identifier}". '
@@ -74,6 +78,10 @@ def no_free_subnet() -> Conflict:
 def no_free_address(network: str, identifier: str) -> Conflict:
     where = f"{network} ({identifier})" if identifier else network
     return Conflict(f"no available IPv4 addresses on this network's address pools: {where}")
+
+
+def address_in_use() -> Conflict:
+    return Conflict("Address already in use")
 
 
 def invalid_mac(text: str) -> InvalidArgument:

@@ -18,6 +18,7 @@ from typing import Any
 from proa import ids, times, wording
 from proa.engine.events import Events
 from proa.engine.logs.reading import LogLine
+from proa.engine.networks import attach
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container, EndpointRecord, Exec, MountPoint, Status
 from proa.engine.requests import AttachRequest, Created, ExecOptions, ExitStatus
@@ -78,6 +79,7 @@ class FakeContainers:
             path=command[0],
             args=command[1:],
             request=request or {},
+            endpoints=attach.planned(self._engine.networks, options),  # type: ignore[arg-type]
         )
         for mount in options.mounts:
             record.mounts.append(
@@ -105,7 +107,9 @@ class FakeContainers:
             raise NotModified("container is running")
         record.state.transition(Status.RUNNING)
         record.state.started_at = times.now()
-        record.endpoint = EndpointRecord(network="bridge", address="172.17.0.2", prefix_length=16)
+        record.endpoints["bridge"] = EndpointRecord(
+            network="bridge", network_id="1" * 64, endpoint_id="e", address="172.17.0.2", prefix_length=16
+        )
         self._engine.events.emit("container", "start", record.id, {"name": record.name})
         if not self.runs_until_stopped:
             await self.finish(record, 0)

@@ -13,6 +13,7 @@ from proa.engine.images.history import HistoryItem
 from proa.engine.images.image import Image, Layer
 from proa.engine.images.progress import Progress, Report
 from proa.engine.images.remove import Removed
+from proa.engine.networks.records import Network, Subnet
 from proa.errors import Unavailable
 from proa.oci.image_config import ImageConfig
 
@@ -132,18 +133,22 @@ class FakeVolumes:
 class FakeNetworks:
     def __init__(self) -> None:
         self._networks = [
-            SimpleNamespace(
-                id=character * 64, name=name, driver=driver, created=1, subnet=subnet, gateway="", options={}
-            )
-            for character, name, driver, subnet in (
-                ("1", "bridge", "bridge", "172.17.0.0/16"), ("2", "host", "host", ""), ("3", "none", "null", ""),
+            Network(id=character * 64, name=name, driver=driver, created=1, subnets=subnets)
+            for character, name, driver, subnets in (
+                ("1", "bridge", "bridge", [Subnet(subnet="172.17.0.0/16")]), ("2", "host", "host", []),
+                ("3", "none", "null", []),
             )
         ]  # fmt: skip
 
-    def all(self) -> Sequence[Any]:
+    def all(self) -> Sequence[Network]:
         return self._networks
 
-    def get(self, name: str) -> Any:
+    def find(self, name: str) -> Network | None:
+        return next((network for network in self._networks if network.name == name), None)
+
+    named = find
+
+    def get(self, name: str) -> Network:
         for network in self._networks:
             if network.name == name or network.id.startswith(name):
                 return network

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mappin
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from proa.engine.networks.records import Network
 from proa.engine.options import ContainerOptions, Resources, RestartPolicy
 from proa.engine.records import Container, Exec
 from proa.engine.requests import AttachRequest, Created, ExecOptions, ExitStatus
@@ -182,25 +183,6 @@ class Volumes(Protocol):
     def remove(self, name: str, force: bool = False) -> None: ...
     def users(self, name: str) -> Sequence[str]: ...
     def mountpoint(self, name: str) -> Path: ...
-
-
-class Network(Protocol):
-    """What the engine knows of a network; `subnet` and `gateway` are "" where it has none."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def driver(self) -> str: ...
-    @property
-    def subnet(self) -> str: ...
-    @property
-    def gateway(self) -> str: ...
-    @property
-    def options(self) -> dict[str, str]: ...
-    @property
-    def created(self) -> int: ...
 
 
 class Networks(Protocol):

@@ -70,6 +70,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL
         ) STRICT""",
     ),
+    # A container had one endpoint, and only since its start; it has one for each network now.
+    (
+        # json_extract, not "->>": that is SQLite 3.38's.
+        """UPDATE containers SET record = CAST((
+            SELECT json_remove(json_set(text, '$.endpoints', json_object(
+                mode,
+                json_patch(coalesce(endpoint, '{}'), json_object(
+                    'network', mode,
+                    'device', iif(coalesce(json_extract(endpoint, '$.address'), '') <> '', 'eth0', ''),
+                    'wishes', json_object('mac_address', coalesce(json_extract(text, '$.options.mac_address'), ''))
+                ))
+            )), '$.endpoint')
+            FROM (SELECT
+                CAST(record AS TEXT) AS text,
+                coalesce(json_extract(CAST(record AS TEXT), '$.options.network_mode'), 'bridge') AS mode,
+                json_extract(CAST(record AS TEXT), '$.endpoint') AS endpoint
+            )
+        ) AS BLOB)
+        WHERE coalesce(json_extract(CAST(record AS TEXT), '$.options.network_mode'), '') NOT LIKE 'container:%'""",
+    ),
 )
 
 

@@ -28,7 +28,9 @@ from proa.engine.images.commit import Committer
 from proa.engine.images.images import Images
 from proa.engine.images.import_ import Importer
 from proa.engine.images.pull import Puller
-from proa.engine.networks import Networks
+from proa.engine.networks import attach
+from proa.engine.networks.networks import Networks
+from proa.engine.records import EndpointRecord
 from proa.engine.runtimes import Runtimes
 from proa.engine.settings import Settings
 from proa.engine.volumes import Volumes
@@ -128,10 +130,9 @@ class Engine:
         for chain_id in await self.puller.repair():
             _log.warning("layer %s was lost; pull its images again", chain_id)
         await adopt.adopt(self.containers)
-        running = [record.endpoint for record in self.containers.all() if record.running and record.endpoint]
-        await asyncio.to_thread(self.bridge.setup, [endpoint for endpoint in running if endpoint.address])
-        self.containers.network_up = True
+        await asyncio.to_thread(self.networks.setup, self.bridge, self._places())
         self.networks.describe_bridge(self.bridge)
+        attach.resume(self.containers)
         self.containers.restarts.begin()
         self.trash.empty()
 
@@ -144,8 +145,9 @@ class Engine:
         await self.puller.stop()
         self.puller.close()
         await self.registry.close()
-        # A network that nobody is on goes with the engine; another start makes it anew in 20 ms.
-        busy = any(record.running and record.endpoint for record in self.containers.all())
+        # Networks that nobody is on go with the engine; another start makes them anew in 20 ms.
+        busy = frozenset(endpoint.network_id for endpoint in self._places())
+        await asyncio.to_thread(self.networks.close, busy)
         await asyncio.to_thread(self.bridge.close if busy else self.bridge.teardown)
         if not any(record.running for record in self.containers.all()):
             self._remove_parent_cgroup()
@@ -153,6 +155,16 @@ class Engine:
         self.trash.close()
         self.database.close()
         os.close(self._lock)
+
+    def _places(self) -> list[EndpointRecord]:
+        """Return the endpoints of running containers."""
+        return [
+            endpoint
+            for record in self.containers.all()
+            if record.running
+            for endpoint in record.endpoints.values()
+            if endpoint.address or endpoint.address6
+        ]
 
     def _remove_parent_cgroup(self) -> None:
         """Remove the cgroup above the containers'; the kernel keeps it if another engine's are in it."""

@@ -185,9 +185,10 @@ def _ancestry(names: Iterable[str], find_image: FindImage) -> Callable[[str], bo
 
 
 def _on_network(record: Container, values: Iterable[str]) -> bool:
-    identifier = record.endpoint.network_id if record.endpoint is not None else ""
     return any(
-        value == record.options.network_mode or (identifier and identifier.startswith(value)) for value in values
+        value == name or (endpoint.network_id and endpoint.network_id.startswith(value))
+        for name, endpoint in record.endpoints.items()
+        for value in values
     )
 
 

@@ -111,6 +111,19 @@ class Healthcheck(msgspec.Struct, kw_only=True, omit_defaults=True):
     on_failure: Literal["none", "kill", "restart", "stop"] = "none"  # what is done to an unhealthy container
 
 
+class EndpointOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a container wants of its place on one network; "" and 0: whatever there is."""
+
+    aliases: list[str] = []  # further names on this network
+    links: list[str] = []  # "container:name": how others are called by this one alone
+    address: str = ""
+    address6: str = ""
+    link_local_addresses: list[str] = []
+    mac_address: str = ""
+    driver_options: dict[str, str] = {}
+    gateway_priority: int = 0  # the default route leads to the network with the highest
+
+
 class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Everything `create` can be told. Empty means: what the image says, else Docker's default."""
 
@@ -143,7 +156,9 @@ class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     runtime: str = ""
     mounts: list[Mount] = []
     volumes_from: list[str] = []
-    network_mode: str = "bridge"  # bridge, none, host, container:<id or name>
+    network_mode: str = "bridge"  # none, host, container:<id or name>, or a network's name or id
+    networks: dict[str, EndpointOptions] = {}  # by name or id; that of `network_mode` may be among them
+    links: list[str] = []  # `--link` on the default bridge: "container:alias"
     mac_address: str = ""
     dns: list[str] = []
     dns_search: list[str] = []

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from proa.engine.options import ContainerOptions
+from proa.engine.options import ContainerOptions, EndpointOptions
 from proa.errors import Conflict
 
 
@@ -93,16 +93,30 @@ class MountPoint(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class EndpointRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A container's place on a network; addresses are "" while it does not run."""
+    """A container's place on a network: what was asked for, and while the container runs, what it got."""
 
     network: str  # its name
     network_id: str = ""
-    endpoint_id: str = ""
+    wishes: EndpointOptions = msgspec.field(default_factory=EndpointOptions)
+    endpoint_id: str = ""  # from here on "" and 0 while there is none
     address: str = ""  # 172.17.0.2
     prefix_length: int = 0
     gateway: str = ""
+    address6: str = ""
+    prefix_length6: int = 0
+    gateway6: str = ""
     mac_address: str = ""
-    interface: str = ""  # the host's side
+    interface: str = ""  # the host's side; "" where the host has none
+    device: str = ""  # its name inside: eth0
+
+    @property
+    def attached(self) -> bool:
+        """Whether the container has the place right now."""
+        return bool(self.endpoint_id)
+
+    def detached(self) -> EndpointRecord:
+        """Return what is left of it when the container has ended."""
+        return EndpointRecord(network=self.network, network_id=self.network_id, wishes=self.wishes)
 
 
 class Container(msgspec.Struct, kw_only=True):
@@ -118,7 +132,7 @@ class Container(msgspec.Struct, kw_only=True):
     args: list[str] = []
     state: State = msgspec.field(default_factory=State)
     mounts: list[MountPoint] = []
-    endpoint: EndpointRecord | None = None
+    endpoints: dict[str, EndpointRecord] = {}  # by the network's name, in the order of the interfaces
     request: dict[str, Any] = {}
     warnings: list[str] = []
 

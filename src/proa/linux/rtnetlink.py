@@ -38,6 +38,7 @@ _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _VETH_INFO_PEER = 1
 _IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_IFA_F_NODAD = 0x02
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
 RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
 _RTPROT_BOOT, _RTN_UNICAST = 3, 1
@@ -228,7 +229,9 @@ def delete_address(index: int, address: bytes, prefix_length: int) -> Message:
 
 
 def _address(kind: int, index: int, address: bytes, prefix_length: int, verb: str, flags: int = 0) -> Message:
-    payload = _ADDRESS.pack(_FAMILIES[len(address)], prefix_length, 0, _RT_SCOPE_UNIVERSE, index)
+    # Nobody else has an address that the engine gives: it is not asked around for before it works (RFC 4862, 5.4).
+    own = _IFA_F_NODAD if len(address) == 16 else 0
+    payload = _ADDRESS.pack(_FAMILIES[len(address)], prefix_length, own, _RT_SCOPE_UNIVERSE, index)
     payload += attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)
     if len(address) == 4 and prefix_length < 31:
         hosts = (1 << (32 - prefix_length)) - 1

@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import closing
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 from pathlib import Path
-from typing import Protocol
 
-from proa import atomic, wording
-from proa.errors import Internal, Unavailable
+from proa import wording
+from proa.errors import Unavailable
 from proa.linux.netlink import Socket
 from proa.network import forwarding
 from proa.network.addresses import parse_mac
 from proa.network.bridge import Bridge
-from proa.network.endpoint import Endpoint
+from proa.network.bridge_network import BridgeNetwork, Range
+from proa.network.endpoint import Endpoint, Order
 from proa.network.failures import kernel_errors
-from proa.network.firewall import Firewall, Rules
-from proa.network.host import DEFAULT_MTU, has_bridges, one_at_a_time, uplink_mtu
-from proa.network.pool import SIZE, EndpointPool
-from proa.network.subnets import Neighbourhood, parse_bridge_address
+from proa.network.firewall import Rules
+from proa.network.host import DEFAULT_MTU, one_at_a_time, uplink_mtu
+from proa.network.leases import Pair
+from proa.network.live import InUse
+from proa.network.pool import SIZE
+from proa.network.site import Site
+from proa.network.subnets import DEFAULT_POOLS, Neighbourhood, Pool, parse_bridge_address
 
 DEFAULT_DATA_ROOT = Path("/var/lib/proa")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 _log = logging.getLogger(__name__)
-
-
-class InUse(Protocol):
-    """What is remembered of an endpoint of a running container; `Endpoint` has it all."""
-
-    @property
-    def address(self) -> str: ...
-    @property
-    def interface(self) -> str: ...
-    @property
-    def mac_address(self) -> str: ...
 
 
 def names(data_root: Path) -> tuple[str, str]:
@@ -68,62 +57,70 @@ class DefaultBridge:
         mtu: int = 0,
         network_id: str = "",
         pool_size: int = SIZE,
+        pools: Sequence[Pool] = DEFAULT_POOLS,
     ) -> None:
         self.name = name
-        self.table = table
+        self.site = Site(table, state_file)
         self.mtu = mtu or DEFAULT_MTU
         self.warnings: list[str] = []
         self._bip = parse_bridge_address(bip) if bip else None
         self._mtu_follows = not mtu
-        self._state_file = state_file
         self._network_id = network_id
         self._pool_size = pool_size
-        self._gateway: IPv4Interface | None = None
-        self._pool: EndpointPool | None = None
+        self._pools = pools
+        self._network: BridgeNetwork | None = None
+
+    @property
+    def network(self) -> BridgeNetwork:
+        """What it has in common with all others, known since `setup`."""
+        if self._network is None:
+            raise Unavailable("network bridge is not set up")
+        return self._network
 
     @property
     def gateway(self) -> IPv4Interface:
         """The bridge's own address with its network, known since `setup`."""
-        if self._gateway is None:
-            raise Unavailable("network bridge is not set up")
-        return self._gateway
+        (gateway,) = self.network.gateways
+        assert isinstance(gateway, IPv4Interface)
+        return gateway
 
-    def setup(self, running: Iterable[InUse] = ()) -> None:
+    def setup(self, running: Iterable[InUse] = (), others: Iterable[Rules] = ()) -> None:
         """Make the network, or find it as an earlier engine left it; begin to make endpoints in advance.
 
         `running` are the endpoints of containers that are still running: their addresses stay theirs. Other
-        endpoints on the bridge are orphans and removed. `warnings` tells what on the host may be in the way.
+        endpoints on the bridge are orphans and removed. The firewall has the rules of `others` from the
+        beginning, so that the traffic of their containers does not stop. `warnings` tells what on the host may
+        be in the way.
         """
+        rules = Rules(self.name)
         with kernel_errors(), Socket() as route:
             bridge = Bridge(route, self.name)
             with one_at_a_time():
-                self._gateway = self._choose_gateway(route, bridge)
+                gateway = self._choose_gateway(route, bridge)
                 if self._mtu_follows:
                     self.mtu = uplink_mtu(route, self.name)
-                link = bridge.ensure(self._gateway, self.mtu)
+                link = bridge.ensure([gateway], self.mtu)
                 if self._mtu_follows:
                     self.mtu = link.mtu  # also that of a bridge which others made
-            self._enable_forwarding()
-            with closing(Firewall(self.table)) as firewall:
-                firewall.reset([Rules(self.name)])
-            self.warnings = list(forwarding.obstacles(self.name))
-            for warning in self.warnings:
-                _log.warning("%s", warning)
-            pool = EndpointPool(
-                link.index,
-                self._gateway,
-                self.mtu,
-                name="bridge",
-                identifier=self._network_id,
-                size=self._pool_size,
-            )
-            _adopt(bridge, pool, running)
-        pool.start()
-        self._pool = pool
+        self.site.setup([rules, *others])
+        self.warnings = list(forwarding.obstacles(self.name))
+        for warning in self.warnings:
+            _log.warning("%s", warning)
+        network = BridgeNetwork(
+            self.site,
+            rules,
+            v4=Range(gateway),
+            mtu=self.mtu,
+            name="bridge",
+            identifier=self._network_id,
+            pool_size=self._pool_size,
+        )
+        network.setup(running)
+        self._network = network
 
     def take(self) -> Endpoint | None:
         """Return a ready endpoint in microseconds, None when `acquire` would have to wait for one."""
-        return self._open_pool().take()
+        return self.network.take()
 
     def acquire(self, mac_address: str = "") -> Endpoint:
         """Return an endpoint, with the given MAC address if any. Waits some 2 ms when none is ready.
@@ -131,48 +128,38 @@ class DefaultBridge:
         The caller closes it when the container has it, and calls `release` at the container's end.
         """
         mac = parse_mac(mac_address) if mac_address else b""
-        endpoint = None if mac else self._open_pool().take()
-        return endpoint or self._open_pool().request(mac).result()
+        endpoint = None if mac else self.take()
+        return endpoint or self.network.order(Order(mac=mac)).result()
 
     def request(self, mac_address: str = "") -> Future[Endpoint]:
         """Have an endpoint made, for callers that must not wait; they release what comes of it."""
-        return self._open_pool().request(parse_mac(mac_address) if mac_address else b"")
+        return self.network.order(Order(mac=parse_mac(mac_address) if mac_address else b""))
 
     def release(self, endpoint: Endpoint | str) -> None:
         """Take back an endpoint, or its address, from a container that has ended; twice is no error."""
         if isinstance(endpoint, Endpoint):
             endpoint.close()
             endpoint = endpoint.address
-        self._open_pool().release(IPv4Address(endpoint))
+        self.network.release(Pair.parse(endpoint))
 
     @property
     def ready(self) -> int:
         """How many endpoints can be had without waiting."""
-        return self._pool.ready if self._pool else 0
+        return self._network.ready if self._network else 0
 
     def close(self) -> None:
         """Let go of the endpoints nobody uses; containers keep running on what stays."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        if self._network is not None:
+            self._network.close()
 
     def teardown(self) -> None:
-        """Close, and remove bridge, endpoints, table and state; put forwarding back to what it was."""
+        """Close, and remove bridge, endpoints, and what is left of the site; other networks are gone by now."""
         self.close()
         with kernel_errors(), Socket() as route:
             bridge = Bridge(route, self.name)
             bridge.remove_endpoints()
             bridge.remove()
-            with closing(Firewall(self.table)) as firewall:
-                firewall.delete()
-            if self._state().get("enabled_forwarding") == _boot() and not has_bridges(route):
-                forwarding.disable()
-        self._state_file.unlink(missing_ok=True)
-
-    def _open_pool(self) -> EndpointPool:
-        if self._pool is None:
-            raise Unavailable("network bridge is not set up")
-        return self._pool
+        self.site.teardown()
 
     def _choose_gateway(self, route: Socket, bridge: Bridge) -> IPv4Interface:
         neighbourhood = Neighbourhood.read(route, without=self.name)
@@ -185,42 +172,10 @@ class DefaultBridge:
         if present is not None:
             return present
         # After a restart of the host containers find the network they knew, unless its place is taken.
-        remembered = self._state().get("gateway")
+        remembered = self.site.notes().get("gateway")
         gateway = IPv4Interface(remembered) if remembered else None
-        subnet = neighbourhood.free_subnet(gateway.network if gateway else None)
+        subnet = neighbourhood.free_subnet(self._pools, gateway.network if gateway else None)
         if gateway is None or gateway.network != subnet:
             gateway = IPv4Interface((subnet.network_address + 1, subnet.prefixlen))
-        self._remember(gateway=str(gateway))
+        self.site.remember(gateway=str(gateway))
         return gateway
-
-    def _enable_forwarding(self) -> None:
-        if not forwarding.is_enabled():
-            # Noted first: who dies in between leaves a note too many, not a host that forwards for ever.
-            self._remember(enabled_forwarding=_boot())
-            forwarding.enable()
-
-    def _state(self) -> dict[str, str]:
-        try:
-            state = json.loads(self._state_file.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise Internal(f"{self._state_file} is damaged: {error}", hint="remove it") from error
-        return {str(key): str(value) for key, value in state.items()} if isinstance(state, dict) else {}
-
-    def _remember(self, **changes: str) -> None:
-        atomic.write(self._state_file, json.dumps({**self._state(), **changes}).encode())
-
-
-def _adopt(bridge: Bridge, pool: EndpointPool, running: Iterable[InUse]) -> None:
-    ports = bridge.endpoints()
-    keep = []
-    for endpoint in running:
-        port = ports.get(endpoint.interface)
-        pool.leases.reserve(IPv4Address(endpoint.address), port.index if port else 0, endpoint.mac_address)
-        keep.append(endpoint.interface)
-    bridge.remove_endpoints(keep)
-
-
-def _boot() -> str:
-    return _BOOT_ID.read_text().strip()

@@ -5,6 +5,7 @@ The rules never change; networks are elements of the sets they look into:
     bridges      every bridge of ours; traffic that touches none of them is none of our business
     neighbours   pairs of bridges between which containers may talk: (b, b) where a network allows it inside
     outgoing     bridges whose containers may leave the host (networks that are not internal)
+    masqueraded  those of them whose containers do it under the host's address
 
 Published ports are destination NAT, whose connections `forward` accepts by their state. A network appears
 and goes by one transaction of a few elements (15 microseconds), and no process is started.
@@ -22,7 +23,6 @@ from proa.linux.nftables import (
     NF_DROP,
     NF_INET_FORWARD,
     NF_INET_POST_ROUTING,
-    NFPROTO_IPV4,
     PRIORITY_FILTER,
     PRIORITY_SRCNAT,
     Nftables,
@@ -38,7 +38,7 @@ _NOT_OURS = expression.lookup("bridges", invert=True)
 _ACCEPT = expression.verdict(NF_ACCEPT)
 _ESTABLISHED = expression.CT_STATE_ESTABLISHED | expression.CT_STATE_RELATED
 
-_SETS = {"bridges": IFNAME, "neighbours": IFNAME + IFNAME, "outgoing": IFNAME}
+_SETS = {"bridges": IFNAME, "neighbours": IFNAME + IFNAME, "outgoing": IFNAME, "masqueraded": IFNAME}
 
 _FORWARD = (
     (_FROM, _NOT_OURS, _TO, _NOT_OURS, _ACCEPT),
@@ -52,8 +52,7 @@ _FORWARD = (
 _POSTROUTING = (
     (
         # The interface of origin is known here since Linux 5.7.
-        *(_FROM, expression.lookup("outgoing"), _TO, _NOT_OURS),
-        *(expression.meta(expression.META_NFPROTO), expression.equal(bytes([NFPROTO_IPV4]))),
+        *(_FROM, expression.lookup("masqueraded"), _TO, _NOT_OURS),
         expression.masquerade(),
     ),
 )
@@ -72,6 +71,7 @@ class Rules:
     bridge: str
     internal: bool = False  # its containers reach each other, and nothing outside
     isolated: bool = False  # its containers do not reach each other (Docker's icc=false)
+    masquerade: bool = True  # outside they appear under the host's address
 
     def elements(self) -> Iterator[tuple[str, bytes]]:
         """Yield (set, key) for every place where the network appears."""
@@ -81,6 +81,8 @@ class Rules:
             yield "neighbours", name + name
         if not self.internal:
             yield "outgoing", name
+            if self.masquerade:
+                yield "masqueraded", name
 
 
 class Firewall:

@@ -16,6 +16,7 @@ from proa.linux.nftables import (
 from proa.network.endpoint import write_sysctl
 
 _IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+_IPV6 = Path("/proc/sys/net/ipv6/conf")
 _FAMILIES = {NFPROTO_INET: "inet", NFPROTO_IPV4: "ip"}
 
 
@@ -32,6 +33,36 @@ def enable() -> None:
 def disable() -> None:
     """Have the host forward nothing."""
     write_sysctl(str(_IP_FORWARD), b"0")
+
+
+def is_enabled_ipv6() -> bool:
+    """Whether this host forwards IPv6 packets; so it is taken for one that has no IPv6 at all."""
+    path = _IPV6 / "all" / "forwarding"
+    return not path.exists() or path.read_bytes().strip() != b"0"
+
+
+def enable_ipv6() -> None:
+    """Have the host forward IPv6 packets, and go on listening to routers where it did so far.
+
+    A host that forwards is a router to the kernel, and forgets what it has learnt from others unless told
+    otherwise (ip-sysctl.rst, accept_ra).
+    """
+    for interface in _IPV6.iterdir():
+        if interface.name not in ("all", "default") and _is_listening(interface):
+            write_sysctl(str(interface / "accept_ra"), b"2")
+    write_sysctl(str(_IPV6 / "all" / "forwarding"), b"1")
+
+
+def disable_ipv6() -> None:
+    """Have the host forward no IPv6 packets."""
+    write_sysctl(str(_IPV6 / "all" / "forwarding"), b"0")
+
+
+def _is_listening(interface: Path) -> bool:
+    try:
+        return (interface / "accept_ra").read_bytes().strip() == b"1"
+    except FileNotFoundError:  # it has just gone
+        return False
 
 
 def obstacles(bridge: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pytest
 from proa.api.request import convert
 from proa.api.translate import create
 from proa.api.types.containers import CreateBody
-from proa.engine.options import ContainerOptions, Device, Mount, ThrottleDevice, Ulimit
+from proa.engine.options import ContainerOptions, Device, EndpointOptions, Mount, ThrottleDevice, Ulimit
 from proa.errors import InvalidArgument, Unsupported
 
 
@@ -37,7 +37,7 @@ def test_nulls_count_as_absent() -> None:
         },
         "NetworkingConfig": {"EndpointsConfig": {"bridge": {"IPAMConfig": None, "Aliases": None}}},
     }  # fmt: skip
-    assert options(**body) == ContainerOptions(image="busybox")
+    assert options(**body) == ContainerOptions(image="busybox", networks={"bridge": EndpointOptions()})
 
 
 def test_config_is_carried_over() -> None:
@@ -99,11 +99,28 @@ def test_the_default_network_is_the_bridge(mode: str) -> None:
     assert host(NetworkMode=mode).network_mode == "bridge"
     endpoint = {"EndpointsConfig": {"default": {"MacAddress": "02:42:ac:11:00:02"}}}
     found = options(HostConfig={"NetworkMode": mode}, NetworkingConfig=endpoint)
-    assert (found.network_mode, found.mac_address) == ("bridge", "02:42:ac:11:00:02")
+    assert found.network_mode == "bridge"
+    assert found.networks == {"bridge": EndpointOptions(mac_address="02:42:ac:11:00:02")}
 
 
-def test_a_network_may_be_named_by_its_endpoint_alone() -> None:
-    assert options(NetworkingConfig={"EndpointsConfig": {"none": None}}).network_mode == "none"
+def test_what_is_wanted_of_networks() -> None:
+    assert options(NetworkingConfig={"EndpointsConfig": {"none": None}}).networks == {"none": EndpointOptions()}
+    wanted = {
+        "one": {
+            "IPAMConfig": {"IPv4Address": "10.0.0.9", "IPv6Address": "fd00::9", "LinkLocalIPs": ["169.254.1.1"]},
+            "Aliases": ["a"], "Links": ["b:c"], "DriverOpts": {"d": "e"}, "GwPriority": 5,
+        },
+        "two": {},
+    }  # fmt: skip
+    found = options(HostConfig={"NetworkMode": "two"}, NetworkingConfig={"EndpointsConfig": wanted},
+                    MacAddress="02:42:ac:11:00:02")  # fmt: skip
+    assert found.networks == {
+        "one": EndpointOptions(
+            aliases=["a"], links=["b:c"], address="10.0.0.9", address6="fd00::9", gateway_priority=5,
+            link_local_addresses=["169.254.1.1"], driver_options={"d": "e"},
+        ),
+        "two": EndpointOptions(mac_address="02:42:ac:11:00:02"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("place", ["annotation", "label"])
@@ -251,10 +268,6 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"HostConfig": {"Memory": "1g"}}, "invalid JSON"),
     ({"Cmd": 5}, "invalid JSON"),
     ({"HostConfig": []}, "invalid JSON"),
-    (
-        {"NetworkingConfig": {"EndpointsConfig": {"bridge": {"IPAMConfig": {"IPv4Address": "172.17.0.9"}}}}},
-        "user specified IP address is supported on user defined networks only",
-    ),
     ({"MacAddress": "a", "NetworkingConfig": {"EndpointsConfig": {"bridge": {"MacAddress": "b"}}}}, "must match"),
 ]
 
@@ -281,8 +294,6 @@ UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
     ({"HostConfig": {"CpuPercent": 1}}, "CpuPercent"),
     ({"HostConfig": {"IOMaximumIOps": 1}}, "IOMaximumIOps"),
     ({"HostConfig": {"IOMaximumBandwidth": 1}}, "IOMaximumBandwidth"),
-    ({"HostConfig": {"NetworkMode": "bridge"}, "NetworkingConfig": {"EndpointsConfig": {"mine": {}}}}, "mine"),
-    ({"NetworkingConfig": {"EndpointsConfig": {"bridge": {"DriverOpts": {"a": "b"}}}}}, "driver_opts"),
     ({"HostConfig": {"Mounts": [{"Type": "image", "Source": "x", "Target": "/a"}]}}, "image"),
 ]
 

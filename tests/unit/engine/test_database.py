@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -11,10 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from proa.engine import database as module
 from proa.engine.database import AlreadyExists, Database
+from proa.engine.records import Container, EndpointRecord
 from proa.errors import Conflict, Internal
 
 INSERT = "INSERT INTO meta (key, value) VALUES (?, ?)"
@@ -79,6 +82,7 @@ def test_reopening_keeps_everything(tmp_path: Path) -> None:
 def test_migrations_run_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "proa.db"
     Database(path).close()
+    known = len(module.MIGRATIONS)
     more = (*module.MIGRATIONS, ("ALTER TABLE meta ADD COLUMN note TEXT", "CREATE TABLE later (x) STRICT"))
     monkeypatch.setattr(module, "MIGRATIONS", (*more[:-1], ("ALTER TABLE meta ADD COLUMN note TEXT",)))
     for _ in range(2):
@@ -86,8 +90,40 @@ def test_migrations_run_once_and_in_order(tmp_path: Path, monkeypatch: pytest.Mo
         assert opened.row("SELECT count(note) FROM meta") == (0,)
         opened.close()
     monkeypatch.undo()
-    with pytest.raises(Internal, match=r"written by a newer Proa \(schema 2, this one knows 1\)"):
+    with pytest.raises(Internal, match=f"schema {known + 1}, this one knows {known}"):
         Database(path)
+
+
+def test_single_endpoints_become_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "proa.db"
+    monkeypatch.setattr(module, "MIGRATIONS", module.MIGRATIONS[:1])
+    old = Database(path)
+    endpoint = {"network": "bridge", "network_id": "f00d", "address": "172.17.0.2", "interface": "vethp1"}
+    for identifier, options, endpoint_record in (
+        ("running", {"image": "b", "env": ["A=ü\n"], "mac_address": "02:00:00:00:00:01"}, endpoint),
+        ("ended", {"image": "b"}, {"network": "bridge", "network_id": "f00d"}),
+        ("new", {"image": "b", "network_mode": "none"}, None),
+        ("guest", {"image": "b", "network_mode": "container:running"}, None),
+    ):
+        record = {
+            "id": identifier, "name": identifier, "created": 1 << 60, "image_id": "i", "layers": [],
+            "options": options, "endpoint": endpoint_record,
+        }  # fmt: skip
+        row = (identifier, identifier, json.dumps(record).encode())
+        old.execute("INSERT INTO containers (id, name, record) VALUES (?, ?, ?)", row)
+    old.close()
+    monkeypatch.undo()
+    new = Database(path)
+    rows = new.rows("SELECT record FROM containers")
+    new.close()
+    found = {record.id: record for (data,) in rows for record in [msgspec.json.decode(data, type=Container)]}
+    running = found["running"].endpoints["bridge"]
+    assert (running.network_id, running.address, running.interface) == ("f00d", "172.17.0.2", "vethp1")
+    assert (running.device, running.wishes.mac_address) == ("eth0", "02:00:00:00:00:01")
+    assert found["running"].options.env == ["A=ü\n"] and found["running"].created == 1 << 60
+    assert found["ended"].endpoints == {"bridge": EndpointRecord(network="bridge", network_id="f00d")}
+    assert found["new"].endpoints == {"none": EndpointRecord(network="none")}
+    assert found["guest"].endpoints == {}
 
 
 def test_a_failing_migration_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

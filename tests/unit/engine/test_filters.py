@@ -24,6 +24,7 @@ def container(number: int, name: str, status: Status, **fields: Any) -> Containe
         network_mode=fields.pop("network", "bridge"),
     )
     state = State(status=status, exit_code=fields.pop("code", 0), started_at=number)
+    fields.setdefault("endpoints", {options.network_mode: EndpointRecord(network=options.network_mode)})
     return Container(
         id=f"{number:x}" * 64, name=name, created=number, layers=[], options=options, state=state,
         image_id=fields.pop("image", "sha256:other"), **fields,
@@ -36,7 +37,7 @@ CONTAINERS = [
     container(
         3, "db", Status.PAUSED, image="sha256:child",
         mounts=[MountPoint(type="volume", name="data", destination="/var/data")],
-        endpoint=EndpointRecord(network="bridge", network_id="f00d"),
+        endpoints={"bridge": EndpointRecord(network="bridge", network_id="f00d")},
     ),
     container(4, "fresh", Status.CREATED, network="none"),
 ]  # fmt: skip

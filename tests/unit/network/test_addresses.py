@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Interface,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 
 import pytest
 from hypothesis import given
@@ -10,7 +18,7 @@ from hypothesis import strategies as st
 
 from proa.errors import InvalidArgument
 from proa.network.addresses import Addresses, format_mac, mac_of, parse_mac, random_mac
-from proa.network.leases import Leases
+from proa.network.leases import Leases, Pair
 
 GATEWAY = IPv4Interface("10.0.0.1/28")
 HOSTS = [IPv4Address(f"10.0.0.{last}") for last in range(2, 15)]
@@ -59,25 +67,75 @@ def test_against_a_plain_set(steps: list[tuple[str, IPv4Address]]) -> None:
 
 
 def test_a_lease_ends_when_its_interface_is_gone() -> None:
-    leases = Leases(IPv4Interface("10.0.0.1/30"))
-    address = leases.choose()
-    assert address is not None and leases.choose() is None
-    leases.hand_out(address, 5, format_mac(mac_of(address)))
-    leases.release(address)
-    leases.release(address)
+    leases = Leases(Addresses(IPv4Interface("10.0.0.1/30")))
+    pair = leases.choose()
+    assert pair is not None and leases.choose() is None
+    leases.hand_out(pair, 5, format_mac(pair.mac))
+    leases.release(pair)
+    leases.release(pair)
     leases.reap(lambda index: index == 5)
     assert (leases.choose(), leases.leaving) == (None, 1)
     leases.reap(lambda index: False)
-    assert leases.choose() == address
-    assert not leases.take_misleading(address)
+    assert leases.choose() == pair
+    assert not leases.take_misleading(pair)
 
 
 def test_a_foreign_mac_address_misleads_the_neighbours_once() -> None:
-    leases = Leases(GATEWAY)
-    leases.reserve(HOSTS[0], 0, "02:00:00:00:00:07")
-    leases.release(HOSTS[0])
-    assert leases.take_misleading(HOSTS[0])
-    assert not leases.take_misleading(HOSTS[0])
+    leases = Leases(Addresses(GATEWAY))
+    pair = Pair(HOSTS[0])
+    leases.reserve(pair, 0, "02:00:00:00:00:07")
+    leases.release(pair)
+    assert leases.take_misleading(pair)
+    assert not leases.take_misleading(pair)
+
+
+def test_pairs_of_both_families() -> None:
+    leases = Leases(Addresses(IPv4Interface("10.0.0.1/30")), Addresses(IPv6Interface("fd00::1/64")))
+    first = leases.choose()
+    assert first == Pair.parse("10.0.0.2", "fd00::2") and first.mac == bytes.fromhex("02420a000002")
+    assert leases.choose() is None
+    leases.put_back(first)
+    wish = Pair.parse("", "fd00::ffff:1")
+    assert leases.choose(wish) == Pair.parse("10.0.0.2", "fd00::ffff:1")
+    assert leases.choose(wish) is None  # neither address was taken by the attempt
+    leases.put_back(Pair.parse("10.0.0.2", "fd00::ffff:1"))
+    assert leases.choose(wish) is not None
+    assert Pair.parse("", "fd00::1:2").mac == bytes.fromhex("024200010002")
+
+
+def test_an_address_wished_for_may_be_leaving() -> None:
+    leases = Leases(Addresses(GATEWAY))
+    wish = Pair(HOSTS[3])
+    assert leases.choose(wish) == wish and not leases.is_leaving(wish)
+    leases.hand_out(wish, 9, format_mac(wish.mac))
+    leases.release(wish)
+    assert leases.is_leaving(wish) and leases.is_leaving(Pair()) and not leases.is_leaving(Pair(HOSTS[4]))
+
+
+@pytest.mark.parametrize(
+    ("gateway", "within", "taken", "first"),
+    [
+        ("10.0.0.1/24", "10.0.0.128/25", [], "10.0.0.128"),
+        ("10.0.0.1/24", "10.0.0.248/29", ["10.0.0.248", "10.0.0.249"], "10.0.0.250"),
+        ("10.0.0.1/31", None, [], "10.0.0.0"),
+        ("fd00::1/64", None, ["fd00::2"], "fd00::3"),
+        ("fd00::1/64", "fd00::1:0/112", [], "fd00::1:0"),
+    ],
+)
+def test_ranges(gateway: str, within: str | None, taken: list[str], first: str) -> None:
+    addresses = Addresses(
+        ip_interface(gateway),
+        within=ip_network(within) if within else None,
+        taken=[ip_address(each) for each in taken],
+    )
+    assert str(addresses.allocate()) == first
+
+
+def test_a_wish_outside_the_range_does_not_come_back_into_it() -> None:
+    addresses = Addresses(IPv4Interface("10.0.0.1/24"), within=IPv4Network("10.0.0.128/31"))
+    assert addresses.reserve(IPv4Address("10.0.0.9"))
+    addresses.free(IPv4Address("10.0.0.9"))
+    assert [str(addresses.allocate()) for _ in range(3)] == ["10.0.0.128", "10.0.0.129", "None"]
 
 
 def test_mac_addresses() -> None:

@@ -30,6 +30,7 @@ class Record:
     address: str
     interface: str
     mac_address: str
+    address6: str = ""
 
 
 def links() -> dict[str, rtnetlink.Link]:

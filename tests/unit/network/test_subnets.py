@@ -10,7 +10,7 @@ import pytest
 from proa.errors import Conflict, InvalidArgument, ProaError
 from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
-from proa.network.subnets import Neighbourhood, parse_bridge_address
+from proa.network.subnets import DEFAULT_POOLS, Neighbourhood, Use, parse_bridge_address
 from rig.private_network import neighbour, private_network
 
 
@@ -46,7 +46,7 @@ def test_a_good_address() -> None:
 
 
 def used(*networks: str) -> Neighbourhood:
-    return Neighbourhood((IPv4Network(network), "eth0") for network in networks)
+    return Neighbourhood(Use(IPv4Network(network), "eth0") for network in networks)
 
 
 @pytest.mark.parametrize(
@@ -60,17 +60,18 @@ def used(*networks: str) -> Neighbourhood:
     ],
 )
 def test_the_first_free_subnet(taken: tuple[str, ...], free: str) -> None:
-    assert used(*taken).free_subnet() == IPv4Network(free)
+    assert used(*taken).free_subnet(DEFAULT_POOLS) == IPv4Network(free)
 
 
 def test_the_preferred_subnet_if_free() -> None:
-    assert used("172.17.0.0/16").free_subnet(IPv4Network("10.7.0.0/16")) == IPv4Network("10.7.0.0/16")
-    assert used("10.0.0.0/8").free_subnet(IPv4Network("10.7.0.0/16")) == IPv4Network("172.17.0.0/16")
+    preferred = IPv4Network("10.7.0.0/16")
+    assert used("172.17.0.0/16").free_subnet(DEFAULT_POOLS, preferred) == preferred
+    assert used("10.0.0.0/8").free_subnet(DEFAULT_POOLS, preferred) == IPv4Network("172.17.0.0/16")
 
 
 def test_none_free() -> None:
     with pytest.raises(Conflict, match="could not find an available, non-overlapping IPv4 address pool"):
-        used("172.16.0.0/12", "192.168.0.0/16").free_subnet()
+        used("172.16.0.0/12", "192.168.0.0/16").free_subnet(DEFAULT_POOLS)
 
 
 @pytest.mark.usefixtures("root")
@@ -89,6 +90,6 @@ def test_the_host_is_read(tmp_path: Path) -> None:
         assert found.clash(IPv4Network("172.17.0.0/16")) == "172.17.3.0/24 (up0)"
         assert found.clash(IPv4Network("172.18.0.0/16")) == "172.18.0.9/32 (name server)"
         assert found.clash(IPv4Network("172.19.0.0/16")) == "172.19.0.0/16 (down0)"
-        assert found.free_subnet() == IPv4Network("172.20.0.0/16")
+        assert found.free_subnet(DEFAULT_POOLS) == IPv4Network("172.20.0.0/16")
         without = Neighbourhood.read(route, without="down0", resolv_conf=tmp_path / "none")
-        assert without.free_subnet() == IPv4Network("172.18.0.0/16")
+        assert without.free_subnet(DEFAULT_POOLS) == IPv4Network("172.18.0.0/16")

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from proa.api.translate import supervision
+from proa.api.translate import endpoints, supervision
 from proa.api.translate.mounts import mounts
 from proa.api.translate.unsupported import refuse
 from proa.api.types import host_config as wire
-from proa.api.types.containers import CreateBody, EndpointSettings
+from proa.api.types.containers import CreateBody
 from proa.engine import options as engine
-from proa.errors import InvalidArgument, Unsupported
+from proa.errors import InvalidArgument
 from proa.linux import capabilities
 
 EPHEMERAL = "org.proa.ephemeral"  # an annotation or a label
@@ -24,7 +24,6 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
     """Return what the engine is asked for. Raises `InvalidArgument` or `Unsupported`."""
     host = body.host_config
     refuse(body)
-    network_mode = _network_mode(body)
     annotations = host.annotations or {}
     return engine.ContainerOptions(
         image=body.image,
@@ -56,8 +55,9 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         runtime=host.runtime,
         mounts=mounts(body),
         volumes_from=host.volumes_from or [],
-        network_mode=network_mode,
-        mac_address=_mac_address(body),
+        network_mode=endpoints.mode(body),
+        networks=endpoints.networks(body),
+        mac_address=body.mac_address or "",
         dns=host.dns or [],
         dns_search=host.dns_search or [],
         dns_options=host.dns_options or [],
@@ -199,54 +199,6 @@ def console_size(size: list[int]) -> tuple[int, int] | None:
     if len(size) != 2 or not all(0 <= each < 1 << 16 for each in size):
         raise InvalidArgument(f"invalid console size: {size}")
     return size[0], size[1]
-
-
-def _network_mode(body: CreateBody) -> str:
-    """Return the engine's network mode. Whether the network exists shows at the start, as with Docker."""
-    mode = body.host_config.network_mode
-    endpoints = body.networking_config.endpoints_config
-    if mode in ("", "default"):
-        named = next(iter(endpoints), "")
-        mode = named if named not in ("", "default") else "bridge"
-    if body.network_disabled is True:
-        mode = "none"
-    if mode == "container:":
-        raise InvalidArgument("invalid network mode: container: without a name or ID")
-    for name, settings in endpoints.items():
-        if name not in (mode, "default"):
-            raise Unsupported(f"connecting a container to several networks is not supported yet: {name}")
-        _check_endpoint(settings)
-    return mode
-
-
-def _check_endpoint(settings: EndpointSettings) -> None:
-    addresses = settings.ipam_config
-    if addresses is not None and (addresses.ipv4_address or addresses.ipv6_address):
-        raise InvalidArgument(
-            "invalid config for network bridge: invalid endpoint settings:\n"
-            "user specified IP address is supported on user defined networks only"
-        )
-    if settings.aliases:
-        raise InvalidArgument(
-            "invalid config for network bridge: invalid endpoint settings:\n"
-            "network-scoped aliases are only supported for user-defined networks"
-        )
-    for name in ("links", "driver_opts"):
-        if getattr(settings, name):
-            raise Unsupported(f"endpoint settings are not supported yet: {name}")
-    if addresses is not None and addresses.link_local_ips:
-        raise Unsupported("endpoint settings are not supported yet: link-local addresses")
-
-
-def _mac_address(body: CreateBody) -> str:
-    given = {settings.mac_address for settings in body.networking_config.endpoints_config.values()}
-    given.add(body.mac_address or "")
-    given.discard("")
-    if len(given) > 1:
-        raise InvalidArgument(
-            "the container-wide MAC address must match the endpoint-specific MAC address for the main network"
-        )
-    return given.pop() if given else ""
 
 
 def _words(value: list[str] | str | None) -> list[str] | None:

@@ -163,12 +163,10 @@ def _config(record: Container, body: CreateBody) -> dict[str, Any]:
 
 def _network_settings(record: Container) -> dict[str, Any]:
     attached = networks.endpoints(record)
-    first = next(iter(attached.values()), None) or networks.endpoint(None)
-    bridged = first if record.options.network_mode == "bridge" else networks.endpoint(None)
-    sandbox = record.endpoint.endpoint_id if record.endpoint is not None else ""
+    bridged = attached.get("bridge", networks.NOWHERE)  # what has no place for a network is about the default one
     return {
         "Bridge": "",
-        "SandboxID": sandbox,
+        "SandboxID": next((place.endpoint_id for place in record.endpoints.values()), ""),
         # A file of the namespace for nsenter(1) and its like; Docker keeps one mounted, Proa leaves no mounts.
         "SandboxKey": f"/proc/{record.state.pid}/ns/net" if record.running else "",
         "Ports": networks.port_map(record),

@@ -1,4 +1,4 @@
-"""Endpoints and ports of a container, as `ps` and `inspect` show them."""
+"""Networks, and the places and ports of containers on them, as lists and `inspect` show them."""
 
 from __future__ import annotations
 
@@ -6,41 +6,109 @@ from typing import Any
 
 import msgspec
 
-from proa.api.types.containers import EndpointSettings
+from proa import times
+from proa.api.types.containers import EndpointSettings, IpamConfig
+from proa.engine.networks import naming
+from proa.engine.networks.records import Network, Subnet
 from proa.engine.records import Container, EndpointRecord
 
+_WITHOUT_PORTS = ("host", "none")
 
-def network_name(record: Container) -> str:
-    """Return the network that a container is on, "" when it shares another one's."""
-    mode = record.options.network_mode
-    return "" if mode.startswith("container:") else mode
+
+def document(network: Network, members: list[Container]) -> dict[str, Any]:
+    """Return `GET /networks/{id}`, with the containers that are on it right now."""
+    return {
+        "Name": network.name,
+        "Id": network.id,
+        "Created": times.format_time(network.created),
+        "Scope": network.scope,
+        "Driver": network.driver,
+        "EnableIPv4": network.enable_ipv4,
+        "EnableIPv6": network.enable_ipv6,
+        "IPAM": {
+            "Driver": network.ipam_driver,
+            "Options": network.ipam_options,
+            "Config": [_subnet(each) for each in network.subnets] or None,
+        },
+        "Internal": network.internal,
+        "Attachable": network.attachable,
+        "Ingress": False,
+        "ConfigFrom": {"Network": network.config_from},
+        "ConfigOnly": network.config_only,
+        "Containers": {record.id: _member(record, record.endpoints[network.name]) for record in members},
+        "Options": network.options,
+        "Labels": network.labels,
+    }
+
+
+def _subnet(subnet: Subnet) -> dict[str, Any]:
+    found: dict[str, Any] = {"Subnet": subnet.subnet}
+    if subnet.range:
+        found["IPRange"] = subnet.range
+    if subnet.gateway:
+        found["Gateway"] = subnet.gateway
+    if subnet.auxiliary:
+        found["AuxiliaryAddresses"] = subnet.auxiliary
+    return found
+
+
+def _member(record: Container, place: EndpointRecord) -> dict[str, str]:
+    return {
+        "Name": record.name,
+        "EndpointID": place.endpoint_id,
+        "MacAddress": place.mac_address,
+        "IPv4Address": f"{place.address}/{place.prefix_length}" if place.address else "",
+        "IPv6Address": f"{place.address6}/{place.prefix_length6}" if place.address6 else "",
+    }
+
+
+def members(network: Network, records: list[Container]) -> list[Container]:
+    """Return the containers that are on a network right now."""
+    return [
+        record
+        for record in records
+        if (place := record.endpoints.get(network.name)) and place.attached and place.network_id == network.id
+    ]
 
 
 def endpoints(record: Container) -> dict[str, Any]:
     """Return `NetworkSettings.Networks`."""
-    name = network_name(record)
-    if not name:
-        return {}
-    return {name: endpoint(record.endpoint, record.options.mac_address)}
+    return {name: endpoint(record, place) for name, place in record.endpoints.items()}
 
 
-def endpoint(record: EndpointRecord | None, mac_address: str = "") -> dict[str, Any]:
-    """Return one endpoint; addresses are empty while the container does not run."""
-    settings = EndpointSettings(mac_address=mac_address)
-    if record is not None:
-        settings.mac_address = record.mac_address or mac_address
-        settings.network_id = record.network_id
-        settings.endpoint_id = record.endpoint_id
-        settings.gateway = record.gateway
-        settings.ip_address = record.address
-        settings.ip_prefix_len = record.prefix_length
-    document: dict[str, Any] = msgspec.to_builtins(settings)
-    return document
+def endpoint(record: Container, place: EndpointRecord) -> dict[str, Any]:
+    """Return one place; addresses are empty while the container does not run."""
+    wishes = place.wishes
+    addresses = IpamConfig(
+        ipv4_address=wishes.address, ipv6_address=wishes.address6, link_local_ips=wishes.link_local_addresses
+    )
+    settings = EndpointSettings(
+        ipam_config=addresses if addresses != IpamConfig() else None,
+        links=wishes.links or None,
+        aliases=wishes.aliases or None,
+        driver_opts=wishes.driver_options or None,
+        gw_priority=wishes.gateway_priority,
+        mac_address=place.mac_address or wishes.mac_address,
+        network_id=place.network_id,
+        endpoint_id=place.endpoint_id,
+        gateway=place.gateway,
+        ip_address=place.address,
+        ip_prefix_len=place.prefix_length,
+        ipv6_gateway=place.gateway6,
+        global_ipv6_address=place.address6,
+        global_ipv6_prefix_len=place.prefix_length6,
+        dns_names=(naming.names(record, place) or None) if place.network_id else None,
+    )
+    found: dict[str, Any] = msgspec.to_builtins(settings)
+    return found
+
+
+NOWHERE: dict[str, Any] = msgspec.to_builtins(EndpointSettings())
 
 
 def port_map(record: Container) -> dict[str, None]:
     """Return `NetworkSettings.Ports` of a running container: exposed ports; none is published."""
-    if not record.running or record.options.network_mode in ("host", "none") or not network_name(record):
+    if not record.running or not record.endpoints or record.options.network_mode in _WITHOUT_PORTS:
         return {}
     return dict.fromkeys(expanded(record.options.exposed_ports))
 

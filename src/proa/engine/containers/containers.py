@@ -50,7 +50,8 @@ from proa.engine.images.images import Images
 from proa.engine.logs.destination import log_path
 from proa.engine.logs.reading import LogLine, LogRequest, read
 from proa.engine.names import validate_container_name
-from proa.engine.networks import Networks
+from proa.engine.networks.networks import Networks
+from proa.engine.networks.records import Network
 from proa.engine.options import ContainerOptions, Resources, RestartPolicy
 from proa.engine.records import Container, EndpointRecord, Status
 from proa.engine.requests import AttachRequest, Created, ExitStatus
@@ -109,7 +110,6 @@ class Containers:
         self.restarts = Restarts(self)
         self.sampling = Sampling(self)
         self.cgroup_version = cgroups.detect()
-        self.network_up = False  # set once the bridge is
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self.host = Path("/proc/sys/kernel/hostname")
@@ -299,11 +299,10 @@ class Containers:
         own = {**record.options.labels, "image": record.options.image, "name": record.name}
         self.events.emit("container", action, record.id, {**own, **attributes})
 
-    def emit_network(self, action: str, record: Container) -> None:
-        endpoint = record.endpoint
-        if endpoint:
-            attributes = {"container": record.id, "name": endpoint.network, "type": "bridge"}
-            self.events.emit("network", action, endpoint.network_id, attributes)
+    def emit_network(self, action: str, record: Container, endpoint: EndpointRecord, network: Network) -> None:
+        """Tell that a container has, or no longer has, a place on a network."""
+        attributes = {"container": record.id, "name": network.name, "type": network.driver}
+        self.events.emit("network", action, endpoint.network_id, attributes)
 
     def emit_volumes(self, action: str, record: Container) -> None:
         """Tell that a container's volumes are now in use ("mount"), or no more ("unmount")."""
@@ -318,18 +317,6 @@ class Containers:
                     "propagation": point.propagation,
                 }
             self.events.emit("volume", action, point.name, attributes)
-
-    def release_endpoint(self, record: Container, run: Run | None) -> None:
-        """Give a container's address back; the record keeps the network's name."""
-        endpoint = record.endpoint
-        if endpoint is None or not endpoint.address:
-            return
-        if run and run.endpoint:
-            run.endpoint.close()
-        if self.network_up:  # before, no address is taken yet
-            self.bridge.release(endpoint.address)
-        self.emit_network("disconnect", record)
-        record.endpoint = EndpointRecord(network=endpoint.network, network_id=endpoint.network_id)
 
     def deliver(self, identifier: str) -> None:
         """Handle what the shim has said meanwhile: a program may have ended before its start is recorded."""

@@ -13,6 +13,7 @@ from proa import cgroups, ids, times
 from proa.engine import names, resources
 from proa.engine.containers import config, health, mountpoints, view
 from proa.engine.logs import drivers
+from proa.engine.networks import attach
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container
 from proa.engine.requests import Created
@@ -51,6 +52,7 @@ async def create(containers: Containers, options: ContainerOptions, name: str, r
         request=request,
         warnings=warnings,
     )
+    record.endpoints = attach.planned(containers.networks, options)
     record.mounts = mountpoints.resolve(containers, record)
     try:
         containers.store.insert(record)
@@ -93,7 +95,8 @@ def _platform_warnings(options: ContainerOptions, image: Image) -> list[str]:
 
 
 def _check_modes(options: ContainerOptions) -> None:
-    if options.network_mode == "host" and options.mac_address:
+    mac = options.mac_address or any(each.mac_address for each in options.networks.values())
+    if options.network_mode == "host" and mac:
         raise InvalidArgument("conflicting options: mac-address and the network mode")
     for name in (options.hostname, options.domainname):
         if len(name.encode()) > _LONGEST_NAME:
@@ -105,7 +108,7 @@ def _check_modes(options: ContainerOptions) -> None:
             (options.hostname, "hostname"),
             (options.dns or options.dns_search or options.dns_options, "dns"),
             (options.extra_hosts, "custom host-to-IP mapping"),
-            (options.mac_address, "mac-address"),
+            (mac, "mac-address"),
         ):
             if value:
                 raise InvalidArgument(f"conflicting options: {what} and the network mode")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from proa import cgroups, times
 from proa.engine.containers import restart_policy
 from proa.engine.containers.runtime_files import clear
+from proa.engine.networks import attach
 from proa.engine.records import Container, Status
 from proa.shim import protocol
 
@@ -104,7 +105,7 @@ def ended(containers: Containers, record: Container, result: dict[str, Any]) -> 
     state.restart_count += again
     containers.probing.pause(record)
     run = containers.runs.get(record.id)
-    containers.release_endpoint(record, run)
+    attach.release(containers, record)
     containers.emit_volumes("unmount", record)
     saved = record.options.auto_remove or containers.store.save(record)
     if lost := result.get("log_lost"):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proa.engine import container_files
-from proa.engine.containers.run import Run
 from proa.engine.records import Container
 from proa.engine.spec import Place
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 _NAMES = {"/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/hosts": "hosts"}
 
 
-def write(containers: Containers, record: Container, run: Run, place: Place) -> None:
+def write(containers: Containers, record: Container, place: Place) -> None:
     """Write the files of a starting container; one that shares another's network shares its files."""
     kind, _, other = record.options.network_mode.partition(":")
     options, settings = record.options, containers.settings
@@ -35,6 +34,7 @@ def write(containers: Containers, record: Container, run: Run, place: Place) -> 
             options.dns_search or settings.dns_search,
             options.dns_options or settings.dns_options,
             own_network=kind != "host",
+            ipv6=any(each.address6 for each in record.endpoints.values()),
         ),
     )
     gateway = str(containers.bridge.gateway.ip)
@@ -42,7 +42,7 @@ def write(containers: Containers, record: Container, run: Run, place: Place) -> 
         extra = (container_files.extra_host(text, gateway) for text in options.extra_hosts)
         text = _host_text("/etc/hosts") + "".join(f"{address}\t{name}\n" for address, name in extra)
     else:
-        addresses = [run.endpoint.address] if run.endpoint else []
+        addresses = [address for each in record.endpoints.values() for address in (each.address, each.address6)]
         text = container_files.hosts(options.hostname, options.domainname, addresses, options.extra_hosts, gateway)
     _write(directory / "hosts", text)
 

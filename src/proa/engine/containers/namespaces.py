@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
 from proa import wording
 from proa.engine.containers.run import Run
-from proa.engine.records import Container, EndpointRecord
+from proa.engine.networks import attach
+from proa.engine.records import Container
 from proa.engine.spec import Place
 from proa.errors import InvalidArgument, NotFound
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def resolve(containers: Containers, record: Container, run: Run, place: Place) -> None:
-    """Fill in the namespaces of `place`; an endpoint on the default bridge is taken for `run`."""
+    """Fill in the namespaces of `place`; the container gets its places on networks for `run`."""
     options = record.options
     await _network(containers, record, run, place)
     kind, _, other = options.ipc_mode.partition(":")
@@ -39,48 +39,21 @@ async def resolve(containers: Containers, record: Container, run: Run, place: Pl
 
 
 async def _network(containers: Containers, record: Container, run: Run, place: Place) -> None:
-    mode = record.options.network_mode
-    kind, _, other = mode.partition(":")
-    if kind == "host":
-        place.network = None
-    elif kind == "none":
-        isolated = containers.isolated.take()
-        if isolated is None:
-            place.network = ""
-        else:
-            run.isolated = isolated
-            place.network = f"/proc/{os.getpid()}/fd/{isolated}"
-    elif kind == "container":
+    kind, _, other = record.options.network_mode.partition(":")
+    if kind == "container":
         try:
             place.network = f"/proc/{_pid_of(containers, other)}/ns/net"
         except NotFound as error:
             raise NotFound(f"joining network namespace of container: {error.message}") from error
-    elif kind in ("bridge", "default", ""):
-        await _take_endpoint(containers, record, run)
-        assert run.endpoint is not None
-        place.network = f"/proc/{os.getpid()}/fd/{run.endpoint.netns_fd}"
-    else:
-        raise NotFound(f"failed to set up container networking: network {mode} not found")
-
-
-async def _take_endpoint(containers: Containers, record: Container, run: Run) -> None:
-    bridge = containers.bridge
-    mac = record.options.mac_address
-    endpoint = None if mac else bridge.take()
-    if endpoint is None:
-        endpoint = await asyncio.to_thread(bridge.acquire, mac)
-    run.endpoint = endpoint
-    record.endpoint = EndpointRecord(
-        network="bridge",
-        network_id=containers.networks.get("bridge").id,
-        endpoint_id=os.urandom(32).hex(),
-        address=endpoint.address,
-        prefix_length=endpoint.prefix_length,
-        gateway=endpoint.gateway,
-        mac_address=endpoint.mac_address,
-        interface=endpoint.interface,
-    )
-    containers.emit_network("connect", record)
+        return
+    await attach.attach(containers, record, run)
+    if "host" in record.endpoints:
+        place.network = None
+        return
+    if run.namespace < 0:  # no network has made one
+        isolated = containers.isolated.take()
+        run.namespace = -1 if isolated is None else isolated
+    place.network = f"/proc/{os.getpid()}/fd/{run.namespace}" if run.namespace >= 0 else ""
 
 
 def _check_shareable(donor: Container) -> None:

@@ -1,4 +1,4 @@
-"""What the engine holds of a container that runs, or is about to: its shim, endpoint and waiting clients.
+"""What the engine holds of a container that runs, or is about to: its shim, network namespace and waiting clients.
 
 Nothing here is written down: after a restart of the engine `adopt.py` finds it out again.
 """
@@ -14,7 +14,6 @@ import msgspec
 
 from proa.engine.containers.shims import ShimConnection
 from proa.engine.requests import AttachRequest
-from proa.network.endpoint import Endpoint
 
 
 class Pending(msgspec.Struct):
@@ -39,8 +38,7 @@ class Run:
 
     def __init__(self) -> None:
         self.connection: ShimConnection | None = None
-        self.endpoint: Endpoint | None = None
-        self.isolated = -1  # descriptor of a network namespace without networks
+        self.namespace = -1  # descriptor of the network namespace, until the container's processes have it
         self.memory = ""  # host path of an ephemeral container's tmpfs
         self.early_exit: dict[str, Any] | None = None  # an end that was told before the start was recorded
         self._pending: list[Pending] = []
@@ -62,11 +60,9 @@ class Run:
 
     def release_network_descriptor(self) -> None:
         """The container's processes keep the namespace from now on."""
-        if self.endpoint:
-            self.endpoint.close()
-        if self.isolated >= 0:
-            os.close(self.isolated)
-            self.isolated = -1
+        descriptor, self.namespace = self.namespace, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Close what this process holds; the shim goes on."""

@@ -1,4 +1,4 @@
-"""`start`: an endpoint, the engine's files, the specification, then the shim does the rest.
+"""`start`: places on networks, the engine's files, the specification, then the shim does the rest.
 
 Next hop of `run`: `engine/spec.py`, then the launcher forks a shim, which creates and starts.
 """
@@ -17,6 +17,7 @@ from proa.engine.containers import ending, files, namespaces
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear, make, write_json
 from proa.engine.containers.shims import ShimConnection, ShimError
+from proa.engine.networks import attach
 from proa.engine.records import Container, Status
 from proa.engine.security import Security
 from proa.errors import Conflict, Internal, InvalidArgument, NotModified, ProaError
@@ -102,7 +103,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     await namespaces.resolve(containers, record, run, place)
     place.overlay = containers.overlay(record, directory)
     steps.append(connection.post("create", **spec.outline(record, place)))
-    files.write(containers, record, run, place)
+    files.write(containers, record, place)
     specification = spec.build(record, Security.of(record.options, containers.filters), place)
     config = f"{runtime_directory}/{protocol.SPEC_NAME}"
     write_json(config, specification)
@@ -127,7 +128,7 @@ async def _failed(containers: Containers, record: Container, run: Run, error: Ba
     """Put everything back; the record keeps the reason."""
     containers.runs.pop(record.id, None)
     run.close()
-    containers.release_endpoint(record, run)
+    attach.release(containers, record)
     containers.emit_volumes("unmount", record)
     clear(containers.settings.runtime_directory(record.id))
     message = _explained(error).message if isinstance(error, ProaError) else str(error)

@@ -1,0 +1,72 @@
+"""What a container may want of a network, in Docker's words where it may not."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from proa.engine.networks import orders
+from proa.engine.networks.records import PREDEFINED, Network
+from proa.engine.options import EndpointOptions
+from proa.errors import InvalidArgument
+from proa.network.addresses import parse_mac
+
+_IP_ON_PREDEFINED = "user specified IP address is supported on user defined networks only"
+_ALIAS_ON_PREDEFINED = "network-scoped aliases are only supported for user-defined networks"
+_IP_WITHOUT_SUBNET = (
+    "user specified IP address is supported only when connecting to networks with user configured subnets"
+)
+
+
+def check(name: str, wishes: EndpointOptions, network: Network | None) -> None:
+    """Raise `InvalidArgument` for what is wrong; what only the network tells, when that is known."""
+    problems = [*_problems(name, wishes), *(_network_problems(wishes, network) if network else ())]
+    if problems:
+        raise InvalidArgument(
+            f"invalid config for network {name}: invalid endpoint settings:\n" + "\n".join(problems)
+        )
+    if wishes.mac_address:
+        parse_mac(wishes.mac_address)
+
+
+def _problems(name: str, wishes: EndpointOptions) -> list[str]:
+    found = []
+    if name in PREDEFINED:
+        if wishes.address or wishes.address6:
+            found.append(_IP_ON_PREDEFINED)
+        if wishes.aliases:
+            found.append(_ALIAS_ON_PREDEFINED)
+    for text, version in ((wishes.address, 4), (wishes.address6, 6)):
+        if text and not is_address(text, version):
+            found.append(f"invalid IPv{version} address: {text}")
+    for text in wishes.link_local_addresses:
+        if not (is_address(text, 4) or is_address(text, 6)):
+            found.append(f"invalid link-local IP address: {text}")
+    try:
+        orders.sysctls(wishes.driver_options.get(orders.SYSCTLS, ""), "eth0")
+    except InvalidArgument as error:
+        found.append(error.message)
+    return found
+
+
+def _network_problems(wishes: EndpointOptions, network: Network) -> list[str]:
+    """Docker's rules for addresses: only of subnets that somebody chose, and in one of them."""
+    if network.predefined:
+        return []
+    found = []
+    for text, version in ((wishes.address, 4), (wishes.address6, 6)):
+        if not text or not is_address(text, version):
+            continue
+        subnets = [ipaddress.ip_network(each.subnet) for each in network.subnets if not each.automatic]
+        candidates = [subnet for subnet in subnets if subnet.version == version]
+        if not candidates:
+            found.append(_IP_WITHOUT_SUBNET)
+        elif not any(ipaddress.ip_address(text) in subnet for subnet in candidates):
+            found.append(f"no configured subnet or ip-range contain the IP address {text}")
+    return found
+
+
+def is_address(text: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == version
+    except ValueError:
+        return False

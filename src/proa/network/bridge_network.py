@@ -1,0 +1,174 @@
+"""A network of containers on a bridge of its own: the default one, and those that users make.
+
+It is a `LiveNetwork`: a `Bridge`, an `EndpointPool` on it, and elements in the sets of the site's firewall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+from ipaddress import IPv4Interface, IPv6Interface
+
+from proa.errors import Unavailable
+from proa.linux import rtnetlink
+from proa.linux.netlink import Socket
+from proa.network.addresses import Address, Addresses, Interface, Subnet
+from proa.network.bridge import Bridge
+from proa.network.endpoint import DEVICE_PREFIX, Endpoint, Order, Plan
+from proa.network.failures import kernel_errors
+from proa.network.firewall import Rules
+from proa.network.leases import Leases, Pair
+from proa.network.live import InUse
+from proa.network.pool import SIZE, EndpointPool
+from proa.network.site import Site
+
+
+class Range:
+    """The addresses of one family: the bridge's own with the subnet, and which of it containers may get."""
+
+    def __init__(self, gateway: Interface, *, within: Subnet | None = None, taken: Iterable[Address] = ()) -> None:
+        self.gateway = gateway
+        self._within, self._taken = within, tuple(taken)
+
+    def addresses(self) -> Addresses:
+        return Addresses(self.gateway, within=self._within, taken=self._taken)
+
+
+class BridgeNetwork:
+    """One network, in the network namespace of the thread that calls `setup`.
+
+    `close` leaves bridge and firewall to running containers and the next engine, `teardown` leaves nothing.
+    `setup`, `close` and `teardown` are for one thread at a time, the others for any. Errors are `ProaError`s.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        rules: Rules,
+        *,
+        v4: Range | None,
+        v6: Range | None = None,
+        mtu: int,
+        name: str,
+        identifier: str = "",
+        owner: str = "",
+        device_prefix: str = DEVICE_PREFIX,
+        pool_size: int = SIZE,
+        on_demand: bool = False,
+        own_mtu: bool = True,
+    ) -> None:
+        """`owner` is whose bridge it is in the kernel; without `own_mtu` it keeps the one that it has."""
+        self.rules = rules
+        self._site = site
+        self._v4, self._v6 = v4, v6
+        self._mtu, self._own_mtu = mtu, own_mtu
+        self._name, self._identifier, self._owner = name, identifier, owner
+        self.device_prefix = device_prefix
+        self._pool_size, self._on_demand = pool_size, on_demand
+        self._pool: EndpointPool | None = None
+
+    @property
+    def gateways(self) -> list[Interface]:
+        """The bridge's own addresses with their subnets."""
+        return [each.gateway for each in (self._v4, self._v6) if each is not None]
+
+    def setup(self, running: Iterable[InUse] = ()) -> rtnetlink.Link:
+        """Make the network, or find it as an earlier engine left it; return its bridge.
+
+        `running` are the endpoints of containers that are still running: their addresses stay theirs. Other
+        endpoints on the bridge are orphans and removed.
+        """
+        if self._v6 is not None:
+            self._site.enable_ipv6()
+        with kernel_errors(), Socket() as route:
+            bridge = Bridge(route, self.rules.bridge, self._owner)
+            link = bridge.ensure(self.gateways, self._mtu)
+            self._site.add(self.rules)
+            plan = Plan(
+                gateway=_v4_of(self._v4),
+                gateway6=_v6_of(self._v6),
+                mtu=self._mtu if self._own_mtu else link.mtu,
+                device_prefix=self.device_prefix,
+                routed=not self.rules.internal,
+            )
+            leases = Leases(self._v4.addresses() if self._v4 else None, self._v6.addresses() if self._v6 else None)
+            _adopt(bridge, leases, running)
+        pool = EndpointPool(
+            link.index,
+            plan,
+            leases,
+            name=self._name,
+            identifier=self._identifier,
+            size=self._pool_size,
+            on_demand=self._on_demand,
+        )
+        pool.start()
+        self._pool = pool
+        return link
+
+    def take(self) -> Endpoint | None:
+        """Return a ready endpoint in microseconds, None when an order would have to be waited for."""
+        return self._open_pool().take()
+
+    def order(self, order: Order) -> Future[Endpoint]:
+        """Have an endpoint made as ordered (some 2 ms), whatever becomes of the future: release what comes of it.
+
+        Whoever gets it closes it when the container has it, and calls `release` at the container's end.
+        """
+        return self._open_pool().request(order)
+
+    def release(self, pair: Pair) -> None:
+        """Take the addresses back of a container that has ended; twice is no error."""
+        self._open_pool().release(pair)
+
+    def unplug(self, interface: str, device: str, namespace: int, pair: Pair) -> Future[None]:
+        """Take an endpoint, known by the host's side of it, from a container that goes on."""
+        return self._open_pool().unplug(interface, pair)
+
+    @property
+    def is_set_up(self) -> bool:
+        return self._pool is not None
+
+    @property
+    def ready(self) -> int:
+        """How many endpoints can be had without waiting."""
+        return self._pool.ready if self._pool else 0
+
+    def close(self) -> None:
+        """Let go of the endpoints nobody uses; containers keep running on what stays."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def teardown(self) -> None:
+        """Close, and remove bridge, endpoints and the rules about them."""
+        self.close()
+        with kernel_errors(), Socket() as route:
+            bridge = Bridge(route, self.rules.bridge, self._owner)
+            bridge.remove_endpoints()
+            bridge.remove()
+        self._site.remove(self.rules)
+
+    def _open_pool(self) -> EndpointPool:
+        if self._pool is None:
+            raise Unavailable(f"network {self._name} is not set up")
+        return self._pool
+
+
+def _v4_of(addresses: Range | None) -> IPv4Interface | None:
+    return addresses.gateway if addresses and isinstance(addresses.gateway, IPv4Interface) else None
+
+
+def _v6_of(addresses: Range | None) -> IPv6Interface | None:
+    return addresses.gateway if addresses and isinstance(addresses.gateway, IPv6Interface) else None
+
+
+def _adopt(bridge: Bridge, leases: Leases, running: Iterable[InUse]) -> None:
+    ports = bridge.endpoints()
+    keep = []
+    for endpoint in running:
+        port = ports.get(endpoint.interface)
+        pair = Pair.parse(endpoint.address, endpoint.address6)
+        leases.reserve(pair, port.index if port else 0, endpoint.mac_address)
+        keep.append(endpoint.interface)
+    bridge.remove_endpoints(keep)
