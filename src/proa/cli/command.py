@@ -118,13 +118,32 @@ class Invocation:
             self._client.close()
 
     def address(self) -> Address:
-        """Return the engine to talk to: global flags, environment, default."""
+        """Return the engine to talk to: global flags, environment, the context in use, default."""
         from proa.client.address import choose
 
+        return choose(self._host(), self.globals["context"], self._tls(), os.environ, self._current)
+
+    def default_address(self) -> Address:
+        """Return the engine of the default context."""
+        from proa.client.address import of_default
+
+        return of_default(self._host(), self._tls(), os.environ)
+
+    @property
+    def context(self) -> str:
+        """The name of the context in use, which need not exist."""
+        from proa.client.address import choose_context
+
+        return choose_context(self._host(), self.globals["context"], os.environ, self._current)
+
+    def _host(self) -> str:
         hosts = self.globals["host"]
         if len(hosts) > 1:
             raise InvalidArgument("specify only one -H")
-        return choose(hosts[0] if hosts else "", self.globals["context"], self._tls(), os.environ)
+        return hosts[0] if hosts else ""
+
+    def _current(self) -> str:
+        return str(self.config.get("currentContext", ""))
 
     def _tls(self) -> Tls | None:
         verify = self.globals["tlsverify"] or bool(os.environ.get("DOCKER_TLS_VERIFY"))

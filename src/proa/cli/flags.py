@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Flag = tuple[Any, ...]
 
 NAME, SHORT, KIND, HELP, CHECK, DEFAULT = range(6)
-REPEATED = frozenset(("list", "map", "mount", "network", "ulimit", "filter"))
+REPEATED = frozenset(("list", "map", "mount", "network", "ulimit", "filter", "stringToString"))
 INTEGERS = frozenset(("int", "uint", "uint16"))
 _BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from proa.client.client import Client
 
     Getter = Callable[[Client, str, dict[str, str]], Any]
+    Finder = Callable[[str], Any]
 
 FORMAT_FLAG = ("format", "f", "string", "How to show it ('json' or a Go template)")
 SIZE_FLAG = ("size", "s", "", "Show sizes of containers")
@@ -38,17 +39,25 @@ def network(client: Client, name: str, _parameters: dict[str, str]) -> Any:
     return client.get(f"/networks/{name}")
 
 
-def inspect(invocation: Invocation, get: Getter, form: str, parameters: dict[str, str] | None = None) -> int:
-    """Print what `get` finds for each argument; returns the exit code, 1 when something is missing."""
+def of_engine(invocation: Invocation, get: Getter, parameters: dict[str, str] | None = None) -> Finder:
+    """Return what finds an object of the engine by its name."""
+    return lambda name: get(invocation.client, name, parameters or {})
+
+
+def inspect(invocation: Invocation, find: Finder, form: str, escape: bool = False) -> int:
+    """Print what `find` finds for each argument; returns the exit code, 1 when something is missing.
+
+    `escape` writes <, > and & in JSON as Go's json.Marshal does unless it is told not to.
+    """
     show = _renderer(form)
     found, errors = [], []
     for name in invocation.arguments:
         try:
-            found.append(get(invocation.client, name, parameters or {}))
+            found.append(find(name))
         except ProaError as error:
             errors.append(str(error))
     try:
-        _print(invocation, found, show, compact=form == "json")
+        _print(invocation, found, show, compact=form == "json", escape=escape)
     finally:
         for text in errors:
             invocation.warn(text)
@@ -68,10 +77,17 @@ def _renderer(form: str) -> Callable[[Any], str] | None:
         raise Failure(f"template parsing error: {error.message}", _PARSE_FAILED) from None
 
 
-def _print(invocation: Invocation, found: list[Any], show: Callable[[Any], str] | None, compact: bool) -> None:
+def escaped(text: str) -> str:
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _print(
+    invocation: Invocation, found: list[Any], show: Callable[[Any], str] | None, *, compact: bool, escape: bool
+) -> None:
     if show is None:
         layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 4}
-        invocation.print(json.dumps(found, ensure_ascii=False, **layout))
+        text = json.dumps(found, ensure_ascii=False, **layout)
+        invocation.print(escaped(text) if escape else text)
         return
     if not found:
         invocation.print("")

@@ -1,7 +1,7 @@
 """Where the engine is: `--host`, `--context`, the environment, else the local socket.
 
-`PROA_HOST` goes before `DOCKER_HOST`, and both before `PROA_CONTEXT` and `DOCKER_CONTEXT`. A context chosen by
-`docker context use` is not followed: it says what `docker` talks to, and Proa's own engine is the default here.
+`PROA_HOST` goes before `DOCKER_HOST`, both before `PROA_CONTEXT` and `DOCKER_CONTEXT`, and these before what
+`docker context use` has chosen. The context "default", which is all there is for most, is Proa's own engine.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from proa.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from socket import socket
 
     from proa.client.tls import Tls
 
 LOCAL_SOCKET = "/run/proa/proa.sock"
 DEFAULT_URL = "unix://" + LOCAL_SOCKET
+DEFAULT_CONTEXT = "default"
 _PLAIN_PORT = 2375
 _TLS_PORT = 2376
 
@@ -79,21 +80,40 @@ class Address:
         return TlsSocket(plain, self.tls, self.host)  # type: ignore[return-value]  # it does all that is asked for
 
 
-def choose(host: str, context: str, tls: Tls | None, environment: Mapping[str, str]) -> Address:
-    """Return the engine to talk to. Raises `InvalidArgument`, also when both a host and a context are given."""
-    if host and context:
-        raise InvalidArgument("conflicting options: either specify --host or --context, not both")
-    if not host and not context:
-        host = environment.get("PROA_HOST") or environment.get("DOCKER_HOST", "")
-    if not host and not context:
-        context = environment.get("PROA_CONTEXT") or environment.get("DOCKER_CONTEXT", "")
-    if host:
-        return Address(host, tls=tls)
-    if context and context != "default":
+def choose(
+    host: str, context: str, tls: Tls | None, environment: Mapping[str, str], current: Callable[[], str]
+) -> Address:
+    """Return the engine to talk to; `current` tells the context that the user has chosen for good.
+
+    Raises `InvalidArgument`, also when both a host and a context are given, `NotFound` for an unknown context.
+    """
+    name = choose_context(host, context, environment, current)
+    if name != DEFAULT_CONTEXT:
         from proa.client.contexts import load
 
-        return Address(*load(context, environment))
-    return Address(DEFAULT_URL, default=True)
+        return Address(*load(name, environment))
+    return of_default(host, tls, environment)
+
+
+def of_default(host: str, tls: Tls | None, environment: Mapping[str, str]) -> Address:
+    """Return the engine of the default context: the host that is named, else Proa's own."""
+    host = host or named_host(environment)
+    return Address(host, tls=tls) if host else Address(DEFAULT_URL, default=True)
+
+
+def choose_context(host: str, context: str, environment: Mapping[str, str], current: Callable[[], str]) -> str:
+    """Return the name of the context in use: "default" where a host is named."""
+    if host and context:
+        raise InvalidArgument("conflicting options: cannot specify both --host and --context")
+    if context:
+        return context
+    if host or named_host(environment):
+        return DEFAULT_CONTEXT
+    return environment.get("PROA_CONTEXT") or environment.get("DOCKER_CONTEXT") or current() or DEFAULT_CONTEXT
+
+
+def named_host(environment: Mapping[str, str]) -> str:
+    return environment.get("PROA_HOST") or environment.get("DOCKER_HOST", "")
 
 
 def _host_and_port(text: str, default: int) -> tuple[str, int]:

@@ -55,13 +55,19 @@ def test_wrong_port(text: str) -> None:
 
 
 CHOICES = [
-    ("", "", {}, DEFAULT_URL),
-    ("", "default", {}, DEFAULT_URL),
-    ("unix:///flag", "", {"PROA_HOST": "unix:///p", "DOCKER_HOST": "unix:///d"}, "unix:///flag"),
-    ("", "", {"PROA_HOST": "unix:///p", "DOCKER_HOST": "unix:///d"}, "unix:///p"),
-    ("", "", {"DOCKER_HOST": "unix:///d", "DOCKER_CONTEXT": "mine"}, "unix:///d"),
-    ("", "", {"DOCKER_CONTEXT": "mine"}, "unix:///of-context"),
-    ("", "mine", {"DOCKER_HOST": "unix:///d"}, "unix:///of-context"),
+    ("", "", {}, "", DEFAULT_URL),
+    ("", "default", {}, "", DEFAULT_URL),
+    ("unix:///flag", "", {"PROA_HOST": "unix:///p", "DOCKER_HOST": "unix:///d"}, "", "unix:///flag"),
+    ("", "", {"PROA_HOST": "unix:///p", "DOCKER_HOST": "unix:///d"}, "", "unix:///p"),
+    ("", "", {"DOCKER_HOST": "unix:///d", "DOCKER_CONTEXT": "mine"}, "", "unix:///d"),
+    ("", "", {"DOCKER_CONTEXT": "mine"}, "", "unix:///of-context"),
+    ("", "mine", {"DOCKER_HOST": "unix:///d"}, "", "unix:///of-context"),
+    ("", "", {}, "mine", "unix:///of-context"),
+    ("", "", {}, "default", DEFAULT_URL),
+    ("", "", {"PROA_CONTEXT": "default"}, "mine", DEFAULT_URL),
+    ("", "default", {"DOCKER_HOST": "unix:///d"}, "mine", "unix:///d"),
+    ("", "", {"DOCKER_HOST": "unix:///d"}, "mine", "unix:///d"),
+    ("unix:///flag", "", {}, "mine", "unix:///flag"),
 ]
 
 
@@ -73,30 +79,30 @@ def context(tmp_path: Path) -> Path:
     return meta
 
 
-@pytest.mark.parametrize(("host", "name", "environment", "url"), CHOICES)
+@pytest.mark.parametrize(("host", "name", "environment", "current", "url"), CHOICES)
 def test_choice(
-    host: str, name: str, environment: dict[str, str], url: str, context: Path, tmp_path: Path
+    host: str, name: str, environment: dict[str, str], current: str, url: str, context: Path, tmp_path: Path
 ) -> None:
-    chosen = choose(host, name, None, {**environment, "DOCKER_CONFIG": str(tmp_path)})
+    chosen = choose(host, name, None, {**environment, "DOCKER_CONFIG": str(tmp_path)}, lambda: current)
     assert chosen.url == url
     assert chosen.default == (url == DEFAULT_URL)
 
 
 def test_both_host_and_context() -> None:
-    with pytest.raises(InvalidArgument, match="either specify --host or --context, not both"):
-        choose("unix:///x", "mine", None, {})
+    with pytest.raises(InvalidArgument, match="cannot specify both --host and --context"):
+        choose("unix:///x", "mine", None, {}, str)
 
 
 def test_unknown_context(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match='context "other": context not found'):
-        choose("", "other", None, {"DOCKER_CONFIG": str(tmp_path)})
+        choose("", "other", None, {"DOCKER_CONFIG": str(tmp_path)}, str)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"Endpoints": {}}'])
 def test_broken_context(text: str, context: Path, tmp_path: Path) -> None:
     context.write_text(text)
     with pytest.raises(InvalidArgument, match='context "mine": cannot read'):
-        choose("", "mine", None, {"DOCKER_CONFIG": str(tmp_path)})
+        choose("", "mine", None, {"DOCKER_CONFIG": str(tmp_path)}, str)
 
 
 SSH = [

@@ -96,7 +96,7 @@ def _run(invocation: Invocation) -> None:
 
         show = Template("{{json .}}" if form == "json" else form)
     info = invocation.client.get("/info")
-    client = client_version()
+    client = client_version(invocation.context)
     if show:
         invocation.print(show.render({**info, "ClientInfo": {"Debug": False, **client}}))
         return

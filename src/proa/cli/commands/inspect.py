@@ -47,7 +47,7 @@ def _run(invocation: Invocation) -> int:
         raise Failure(f"{problem}: must be one of {known}")
     parameters = {"size": "1"} if invocation["size"] else {}
     get = _KINDS[kind] if kind else _any
-    return inspection.inspect(invocation, get, invocation["format"], parameters)
+    return inspection.inspect(invocation, inspection.of_engine(invocation, get, parameters), invocation["format"])
 
 
 COMMAND = Command(_run, "[OPTIONS] NAME|ID [NAME|ID...]", flags=_FLAGS, least=1, most=ANY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proa.cli.command import ANY, Command
-from proa.cli.inspection import FORMAT_FLAG, SIZE_FLAG, container, inspect
+from proa.cli.inspection import FORMAT_FLAG, SIZE_FLAG, container, inspect, of_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def _run(invocation: Invocation) -> int:
     parameters = {"size": "1"} if invocation["size"] else {}
-    return inspect(invocation, container, invocation["format"], parameters)
+    return inspect(invocation, of_engine(invocation, container, parameters), invocation["format"])
 
 
 COMMAND = Command(_run, "[OPTIONS] CONTAINER [CONTAINER...]", flags=(FORMAT_FLAG, SIZE_FLAG), least=1, most=ANY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proa.cli.command import ANY, Command
-from proa.cli.inspection import FORMAT_FLAG, image, inspect
+from proa.cli.inspection import FORMAT_FLAG, image, inspect, of_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def _run(invocation: Invocation) -> int:
-    return inspect(invocation, image, invocation["format"])
+    return inspect(invocation, of_engine(invocation, image), invocation["format"])
 
 
 COMMAND = Command(_run, "[OPTIONS] IMAGE [IMAGE...]", flags=(FORMAT_FLAG,), least=1, most=ANY)

@@ -19,7 +19,7 @@ _FLAGS = (("format", "f", "string", "How to show them ('json' or a Go template)"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
-def client_version() -> dict[str, str]:
+def client_version(context: str) -> dict[str, str]:
     """Return what there is to say about this program."""
     from proa import __version__
 
@@ -31,7 +31,7 @@ def client_version() -> dict[str, str]:
         "PythonVersion": sys.version.partition(" ")[0],
         "Os": "linux",
         "Arch": _MACHINES.get(machine, machine),
-        "Context": os.environ.get("PROA_CONTEXT") or os.environ.get("DOCKER_CONTEXT") or "default",
+        "Context": context,
     }
 
 
@@ -42,7 +42,7 @@ def _run(invocation: Invocation) -> None:
         from proa.templates.template import Template
 
         show = Template("{{json .}}" if form == "json" else form)
-    versions: dict[str, Any] = {"Client": client_version()}
+    versions: dict[str, Any] = {"Client": client_version(invocation.context)}
     failure: ProaError | None = None
     try:
         versions["Server"] = invocation.client.get("/version")
