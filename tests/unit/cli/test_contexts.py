@@ -256,3 +256,14 @@ def test_import_of_a_zip_archive(files: Path, tmp_path: Path) -> None:
     assert call(f"context import mine {tmp_path}/x.zip").out == "mine\n"
     shown = call("context inspect -f '{{.Metadata}} {{.Endpoints.docker.Host}} {{.TLSMaterial}}' mine").out
     assert shown == "map[k:v] ssh://h map[docker:[ca.pem]]\n"
+
+
+@pytest.mark.parametrize(("size", "problem"), [(100, "invalid tar header"), (512 + 100, "unexpected EOF")])
+def test_half_an_archive(size: int, problem: str, files: Path, tmp_path: Path) -> None:
+    call = program("proa", tmp_path / "config", tmp_path)
+    assert call(f"context create mine --docker host=tcp://x:1,ca={files}/cert.pem").code == 0
+    assert call("context export mine whole.tar").code == 0
+    (tmp_path / "half.tar").write_bytes((tmp_path / "whole.tar").read_bytes()[: 4 * 512 + size])
+    outcome = call("context import other half.tar")
+    assert outcome.code == 1
+    assert problem in outcome.err

@@ -60,15 +60,21 @@ def unpacked(data: bytes, name: str) -> Context:
 
 def _tar_files(data: bytes) -> dict[str, bytes]:
     files = {}
+    # docker's client leaves its archives open-ended, right behind the last file's last byte.
+    ended = data + bytes(-len(data) % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        with tarfile.open(fileobj=io.BytesIO(ended), mode="r:") as archive:
             for entry in archive:
                 if entry.isdir():
                     continue
                 content = archive.extractfile(entry) if entry.isreg() else None
+                if entry.offset_data + entry.size > len(data):
+                    raise InvalidArgument("unexpected EOF")
                 if content is None:
                     raise InvalidArgument(f"invalid context: {entry.name} is not a regular file")
                 files[entry.name] = content.read()
+            if any(data[archive.offset :]):
+                raise InvalidArgument("archive/tar: invalid tar header")
     except (tarfile.TarError, EOFError):
         raise InvalidArgument("archive/tar: invalid tar header") from None
     return files
