@@ -18,9 +18,9 @@ def confirm(invocation: Invocation, question: str) -> bool:
 
     An input that ends, ctrl-c and everything else mean no, from a terminal or not, as docker has it.
     """
-    sys.stdout.write(f"{question} [y/N] ")
-    invocation.flush()
     try:
+        sys.stdout.write(f"{question} [y/N] ")
+        invocation.flush()
         return _line().strip().lower() == b"y"
     except KeyboardInterrupt:
         invocation.print("")
