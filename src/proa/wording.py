@@ -10,6 +10,10 @@ def no_such_image(reference: str) -> NotFound:
     return NotFound(f"No such image: {reference}")
 
 
+def no_such_reference() -> NotFound:
+    return NotFound("reference does not exist")
+
+
 def no_such_container(name: str) -> NotFound:
     return NotFound(f"No such container: {name}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,6 +52,8 @@ class FakeImages:
         self.failure: Exception | None = None
         self.pulls: list[tuple[str, dict[str, Any]]] = []
         self.imported = b""
+        self.loaded = b""
+        self.options: dict[str, Any] = {}
         self.hold: asyncio.Event | None = None
         self.cancelled = False
 
@@ -92,6 +95,27 @@ class FakeImages:
         async for chunk in source:
             self.imported += chunk
         return "sha256:" + "b" * 64
+
+    @asynccontextmanager
+    async def save(self, names: Sequence[str], platform: str = "") -> AsyncIterator[AsyncIterator[bytes]]:
+        found = [self.get(name) for name in names]
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for image in found:
+                yield f"{image.id} {platform};".encode()
+
+        yield pieces()
+
+    async def load(
+        self, source: Any, *, progress: Report, tell: Callable[[str], None], **options: Any
+    ) -> Sequence[str]:
+        self.loaded, self.options = b"".join([chunk async for chunk in source]), options
+        for step in self.steps:
+            progress(step)
+        if self.failure is not None:
+            raise self.failure
+        tell("Loaded image: busybox:latest")
+        return [BUSYBOX.digest]
 
 
 class FakeVolumes:

@@ -82,6 +82,15 @@ def layer(content: Tree | bytes, compression: Compression = "gzip", level: int =
     return Layer(blob, compression, digest(tar))
 
 
+def unpacked(blob: bytes) -> bytes:
+    """The tar within a layer's blob."""
+    if blob.startswith(b"\x1f\x8b"):
+        return gzip.decompress(blob)
+    if blob.startswith(b"\x28\xb5\x2f\xfd"):
+        return zstandard.ZstdDecompressor().decompressobj().decompress(blob)
+    return blob
+
+
 def build(
     layers: Sequence[Layer | Tree],
     config: dict[str, Any] | None = None,

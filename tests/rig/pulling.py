@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from proa.content import ContentStore
 from proa.engine.database import Database
 from proa.engine.events import Events
 from proa.engine.images.images import Images
+from proa.engine.images.load import Loader
 from proa.engine.images.progress import Progress
 from proa.engine.images.pull import Puller
+from proa.engine.images.save import Saver
 from proa.ids import short
 from proa.registry import Registry
 from proa.registry.requests import Patience
 from proa.snapshots import Layers
+from proa.snapshots.layers import NAME_LENGTH
 from rig import images
 from rig.images import Image
 from rig.trees import Tree
@@ -45,17 +49,38 @@ class Stage:
             registry=self.registry,
             max_concurrent_downloads=3,
         )
+        parts: dict[str, Any] = {"images": self.images, "content": self.content}
+        self.saver = Saver(**parts)
+        self.loader = Loader(database=self.database, layers=self.layers, **parts)
 
     async def pull(self, name: str, **options: Any) -> list[Progress]:
         said: list[Progress] = []
         await self.puller.pull(name, progress=said.append, **options)
         return said
 
+    async def save(self, *names: str, platform: str = "") -> bytes:
+        async with self.saver.save(names, platform) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+    async def load(self, archive: bytes, **options: Any) -> list[str]:
+        """What the load tells."""
+        told: list[str] = []
+        await self.loader.load(_pieces(archive), tell=told.append, **options)
+        return told
+
     async def close(self) -> None:
         self.puller.close()
         await self.registry.close()
         self.layers.close()
         self.database.close()
+
+    def trace(self) -> tuple[list[str], list[str], list[str]]:
+        """What there is of images: their names and identifiers, blobs, and layers."""
+        images = [text for image in self.images.store.all() for text in (image.id, *image.names)]
+        blobs = sorted(digest for digest, _ in self.content.walk())
+        layers = sorted(path.name for path in self.layers.root.iterdir() if len(path.name) == NAME_LENGTH)
+        assert len(layers) == len(self.images.store.layers.all())
+        return sorted(images), blobs, layers
 
     def unfinished(self) -> list[str]:
         """What a pull that has ended must not leave."""
@@ -67,6 +92,11 @@ class Stage:
             with contextlib.suppress(FileNotFoundError):  # it has just become a blob
                 sizes.append(path.stat().st_size)
         return sizes
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), 50_000):
+        yield data[start : start + 50_000]
 
 
 def three_layers(**options: Any) -> Image:

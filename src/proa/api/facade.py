@@ -6,7 +6,7 @@ Methods that are not coroutines answer from memory or the database at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -159,6 +159,23 @@ class Importer(Protocol):
     ) -> str: ...
 
 
+class Saver(Protocol):
+    def save(
+        self, names: Sequence[str], platform: str = ""
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...
+
+
+class Loader(Protocol):
+    async def load(
+        self,
+        source: AsyncIterable[bytes],
+        *,
+        platform: str = "",
+        progress: Report,
+        tell: Callable[[str], None],
+    ) -> Sequence[str]: ...
+
+
 class Volume(Protocol):
     """What the engine knows of a volume; `created` in nanoseconds since the epoch."""
 
@@ -222,6 +239,10 @@ class Engine(Protocol):
     def puller(self) -> Puller: ...
     @property
     def importer(self) -> Importer: ...
+    @property
+    def saver(self) -> Saver: ...
+    @property
+    def loader(self) -> Loader: ...
     @property
     def events(self) -> Events: ...
     @property

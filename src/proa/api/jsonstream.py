@@ -22,27 +22,30 @@ _BAR = 50  # characters
 _BACKLOG = 256  # messages that may wait for a slow client before progress is thinned out
 
 
-async def run(wire: Wire, work: Callable[[Emit], Coroutine[Any, Any, None]]) -> None:
-    """Run `work` and send what it emits; it is cancelled when the client goes."""
+async def run(wire: Wire, work: Callable[[Emit], Coroutine[Any, Any, None]], *, begun: bool = False) -> None:
+    """Run `work` and send what it emits; it is cancelled when the client goes.
+
+    `begun`: the response begins before any message, so that every error is told in it.
+    """
     messages = _Messages()
     task = asyncio.ensure_future(work(messages.add))
     task.add_done_callback(lambda _: messages.wake())
     try:
-        await _send(wire, messages, task)
+        await _send(wire, messages, task, begun)
     finally:
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
 
 
-async def _send(wire: Wire, messages: _Messages, task: asyncio.Future[None]) -> None:
+async def _send(wire: Wire, messages: _Messages, task: asyncio.Future[None], begun: bool) -> None:
     stream: Stream | None = None
     while True:
         await messages.wait()
         done = task.done()  # asked before the messages are taken: none can come after
         data = messages.take()
         if done and (error := task.exception()) is not None:
-            if stream is None and not data:
+            if stream is None and not data and not begun:
                 raise error
             status, text = describe(error)
             data += encode({"errorDetail": {"code": status, "message": text}, "error": text})

@@ -27,6 +27,7 @@ TOP = {
     "kill": "kill", "logs": "logs", "pause": "pause", "port": "port", "rename": "rename", "restart": "restart",
     "rm": "rm", "rmi": "rmi", "start": "start", "stats": "stats", "stop": "stop", "tag": "tag", "top": "top",
     "unpause": "unpause", "update": "update", "wait": "wait",
+    "load": "load", "save": "save",
 }  # fmt: skip
 
 # What `proa GROUP NAME` runs.
@@ -48,7 +49,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     }),
     "image": ("Manage images", {
         "history": "history", "import": "import_", "inspect": "inspect_image", "ls": "images",
-        "list": "images", "pull": "pull", "rm": "rmi", "remove": "rmi",
+        "list": "images", "load": "load", "pull": "pull", "save": "save", "rm": "rmi", "remove": "rmi",
         "tag": "tag",
     }),
     "network": ("Manage networks", {
@@ -100,6 +101,7 @@ SUMMARIES = {
     "inspect_network": "Show all that is known about networks",
     "inspect_volume": "Show all that is known about volumes",
     "kill": "Send a signal to containers, SIGKILL unless told",
+    "load": "Make the images of a tar archive",
     "logs": "Show what a container has written",
     "network_ls": "List networks",
     "pause": "Freeze all processes of containers",
@@ -111,6 +113,7 @@ SUMMARIES = {
     "rm": "Remove containers",
     "rmi": "Remove images, or names of images",
     "run": "Make a container of an image and run it",
+    "save": "Write images as a tar archive",
     "start": "Start containers that do not run",
     "stats": "Show what containers use, kept up to date",
     "stop": "Ask containers to end, and end them after a while",

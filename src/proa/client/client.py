@@ -12,7 +12,7 @@ from proa.errors import Internal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from proa.client.address import Address
@@ -85,7 +85,7 @@ class Client:
         self,
         method: str,
         path: str,
-        parameters: dict[str, str] | None = None,
+        parameters: Mapping[str, str | list[str]] | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> Response:
@@ -104,7 +104,7 @@ class Client:
         connection: Connection,
         method: str,
         path: str,
-        parameters: dict[str, str] | None = None,
+        parameters: Mapping[str, str | list[str]] | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> None:
@@ -139,7 +139,7 @@ class Client:
         self,
         method: str,
         path: str,
-        parameters: dict[str, str] | None = None,
+        parameters: Mapping[str, str | list[str]] | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> Iterator[dict[str, Any]]:

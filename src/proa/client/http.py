@@ -13,7 +13,7 @@ from proa.errors import Internal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from socket import socket
 
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@")
@@ -177,9 +177,14 @@ def quote(text: str) -> str:
     return "".join(chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in data)
 
 
-def query(parameters: dict[str, str]) -> str:
-    """Return "?name=value&…", "" for none. Slashes are encoded: they stand in names of images."""
+def query(parameters: Mapping[str, str | list[str]]) -> str:
+    """Return "?name=value&…", "" for none; a list repeats its name. Slashes are encoded: names of images have
+    them."""
     if not parameters:
         return ""
-    pairs = (f"{name}={quote(value).replace('/', '%2F')}" for name, value in parameters.items())
+    pairs = (
+        f"{name}={quote(value).replace('/', '%2F')}"
+        for name, values in parameters.items()
+        for value in ([values] if isinstance(values, str) else values)
+    )
     return "?" + "&".join(pairs)

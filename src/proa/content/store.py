@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 
@@ -73,6 +73,20 @@ class ContentStore:
     def ingest(self, digest: str, size: int | None = None) -> Ingest:
         """Begin or take up the write of a blob. Raises `Conflict` while another one writes it."""
         return Ingest(self._partial(digest), digest, size, self._publish)
+
+    def copy(self, digest: str, chunks: Iterable[bytes]) -> None:
+        """Store a blob whose bytes are at hand; any number of writers may do so at a time.
+
+        Raises `VerificationFailed` when they are not what the digest says, and leaves nothing then.
+        """
+        partial = self._partial(digest)
+        ingest = Ingest(partial.with_name(f"{partial.name}.{os.urandom(6).hex()}"), digest, None, self._publish)
+        try:
+            for chunk in chunks:
+                ingest.write(chunk)
+            ingest.commit()
+        finally:
+            ingest.abort(keep=False)
 
     def forget(self, digest: str) -> None:
         """Remove what an unfinished write of a blob left, unless another one takes it up now."""

@@ -27,7 +27,9 @@ from proa.engine.events import Events
 from proa.engine.images.commit import Committer
 from proa.engine.images.images import Images
 from proa.engine.images.import_ import Importer
+from proa.engine.images.load import Loader
 from proa.engine.images.pull import Puller
+from proa.engine.images.save import Saver
 from proa.engine.networks import attach
 from proa.engine.networks.networks import Networks
 from proa.engine.records import EndpointRecord
@@ -103,6 +105,8 @@ class Engine:
         self.importer = Importer(
             images=self.images, database=self.database, content=self.content, layers=self.layers
         )
+        self.saver = Saver(images=self.images, content=self.content)
+        self.loader = Loader(images=self.images, database=self.database, content=self.content, layers=self.layers)
         self.containers.images = self.images
         self.containers.committer = Committer(
             images=self.images, database=self.database, content=self.content, layers=self.layers

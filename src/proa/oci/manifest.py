@@ -94,6 +94,11 @@ class Index:
             return candidates[0]
         return None
 
+    def only(self) -> Descriptor | None:
+        """Return the one entry that can be an image, None when there are more or none."""
+        candidates = [entry for entry in self.manifests if _is_image(entry)]
+        return candidates[0] if len(candidates) == 1 else None
+
 
 def _is_image(entry: Descriptor) -> bool:
     """Whether an index's entry can be an image: attestations of builders are manifests as well."""

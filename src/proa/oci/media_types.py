@@ -45,5 +45,8 @@ LAYERS = FOREIGN_LAYERS | {
     DOCKER_LAYER_ZSTD,
 }
 
+# Layers that are not compressed.
+PLAIN_LAYERS = frozenset({OCI_LAYER, DOCKER_LAYER, *(kind for kind in FOREIGN_LAYERS if kind.endswith("tar"))})
+
 # In the order of preference; schema 1 is not asked for, so registries that can convert do.
 ACCEPTED_MANIFESTS = (OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST)

@@ -21,6 +21,7 @@ from proa.engine.images.list import ACCEPTED
 
 _CREDENTIALS = header("X-Registry-Auth", "Credentials: JSON in base64url")
 _PLATFORM = text("platform", "os[/architecture[/variant]]")
+_ONE_PLATFORM = several("platform", 'Once at most: {"os": "linux", "architecture": "arm64"}')
 _REPOSITORY = (text("repo", "Name that the image gets"), text("tag", "Its tag"))
 
 OPERATIONS: dict[str, Operation] = {
@@ -74,7 +75,19 @@ OPERATIONS: dict[str, Operation] = {
     "distribution:auth": Operation("Check credentials with a registry", body=AuthConfig),
     "distribution:inspect": Operation("Ask a registry for an image", (_CREDENTIALS,)),
     "unsupported:search": Operation("Search images: not supported", answers=REFUSED),
-    "unsupported:save": Operation("Save images: not supported yet", answers=REFUSED),
-    "unsupported:load": Operation("Load images: not supported yet", answers=REFUSED),
+    "images.archives:save": Operation(
+        "Write an image, or all tags of a repository, as a tar archive", (_ONE_PLATFORM,), answers={200: TAR}
+    ),
+    "images.archives:save_several": Operation(
+        "Write images as a tar archive",
+        (several("names", "Names and identifiers; a repository is all its tags"), _ONE_PLATFORM),
+        answers={200: TAR},
+    ),
+    "images.archives:load": Operation(
+        "Make the images of a tar archive",
+        (_ONE_PLATFORM, flag("quiet", "Tell of no progress")),
+        TAR,
+        STREAM,
+    ),
     "unsupported:push": Operation("Push an image: not supported yet", answers=REFUSED),
 }

@@ -14,14 +14,6 @@ async def search(request: Request) -> Response:
     raise _refuse("searching a registry")
 
 
-async def save(request: Request) -> Response:
-    raise _refuse("saving images")
-
-
-async def load(request: Request) -> Response:
-    raise _refuse("loading images")
-
-
 async def push(request: Request) -> Response:
     raise _refuse("pushing images")
 

@@ -40,6 +40,13 @@ def platform(text: str) -> str:
     return name
 
 
+def one_platform(texts: list[str]) -> str:
+    """Read a `platform` parameter that may be given once, as `platform` does."""
+    if len(texts) > 1:
+        raise InvalidArgument("multiple platform parameters are not supported")
+    return platform(texts[0]) if texts else ""
+
+
 def summary(image: Image, containers: int, version: Version) -> dict[str, Any]:
     """Return one row of `GET /images/json`."""
     document = {

@@ -6,12 +6,9 @@ import os
 import sys
 
 from proa.cli.command import ANY, Command
-from proa.cli.errors import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from proa.cli.command import Invocation
 
 _FLAGS = (
@@ -19,11 +16,11 @@ _FLAGS = (
     ("message", "m", "string", "What this is"),
     ("platform", "", "string", "Platform of the image (os/architecture/variant)"),
 )
-_PIECE = 1 << 20
 
 
 def _run(invocation: Invocation) -> None:
     from proa.cli.commands.commit import repository_and_tag
+    from proa.cli.copying.input import opened, pieces
     from proa.cli.formatting.progress import show
 
     source, *names = invocation.arguments[:2]
@@ -37,27 +34,9 @@ def _run(invocation: Invocation) -> None:
         parameters["platform"] = platform
     remote = source.startswith(("http://", "https://"))
     parameters["fromSrc"] = source if remote else "-"
-    body = None if remote else _pieces(_open(source))
+    body = None if remote else pieces(opened(source), source)
     headers = {} if remote else {"Content-Type": "application/x-tar"}
     show(invocation.client.stream("POST", "/images/create", parameters, body, headers), sys.stdout)
-
-
-def _open(source: str) -> int:
-    if source == "-":
-        return 0
-    try:
-        return os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise Failure(f"open {source}: {os.strerror(error.errno or 0).lower()}") from None
-
-
-def _pieces(fd: int) -> Iterator[bytes]:
-    try:
-        while piece := os.read(fd, _PIECE):
-            yield piece
-    finally:
-        if fd:
-            os.close(fd)
 
 
 COMMAND = Command(_run, "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", flags=_FLAGS, least=1, most=ANY)

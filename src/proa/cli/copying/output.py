@@ -7,9 +7,21 @@ import sys
 import tempfile
 from pathlib import Path
 
+from proa.cli.errors import Failure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from proa.client.http import Response
+
+
+def check_path(path: str, what: str) -> None:
+    """Raise `Failure`, beginning with `what`, for a place where no file can be written."""
+    folder = os.path.dirname(os.path.normpath(path))
+    if folder and not os.path.exists(folder):
+        raise Failure(f'{what}: invalid output path: directory "{folder}" does not exist')
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = "a directory" if os.path.isdir(path) else "not a regular file"
+        raise Failure(f'{what}: invalid output path: "{path}" is {kind}')
 
 
 def written(response: Response, path: str) -> None:

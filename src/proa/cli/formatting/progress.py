@@ -23,6 +23,8 @@ def show(messages: Iterable[dict[str, Any]], output: TextIO) -> None:
     terminal = os.isatty(output.fileno())
     lines: dict[str, int] = {}
     for message in messages:
+        if message.get("aux") is not None:  # for programs, not for people
+            continue
         identifier = message.get("id", "")
         progress = message.get("progressDetail") or {}
         if terminal and identifier and (progress or message.get("progressDetail") is not None):

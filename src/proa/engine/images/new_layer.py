@@ -30,12 +30,17 @@ Out = Callable[[bytes], None]
 
 
 def make_layer(
-    content: ContentStore, layers: Layers, below: list[str], produce: Callable[[Out], None]
+    content: ContentStore,
+    layers: Layers,
+    below: list[str],
+    produce: Callable[[Out], None],
+    check: Callable[[str], None] | None = None,
 ) -> Layer | None:
     """Make the layer whose tar `produce` hands over, on top of the diffIDs `below`; None if it is empty.
 
-    The layer is committed and its blob stored; recording both is the caller's. Raises what `produce` and
-    unpacking raise, and leaves nothing then.
+    The layer is committed and its blob stored; recording both is the caller's. With `check`, which may raise
+    over the diffID, an empty layer is one as well. Raises what `produce`, `check` and unpacking raise, and
+    leaves nothing then.
     """
     diff = hashlib.sha256()
     parent = chain_ids(below)[-1] if below else ""
@@ -51,11 +56,13 @@ def make_layer(
             produce(out)
             blob.end()
             applied = tree.result()
-            if not applied.entries:
+            diff_id = f"sha256:{diff.hexdigest()}"
+            if check is not None:
+                check(diff_id)
+            elif not applied.entries:
                 layers.discard(target)
                 return None
             digest, size = blob.store()
-        diff_id = f"sha256:{diff.hexdigest()}"
         chain_id = chain_ids([*below, diff_id])[-1]
         unpacked = Unpacked(
             digest=digest,
@@ -121,11 +128,7 @@ class _Blob:
         digest = f"sha256:{self._hash.hexdigest()}"
         if not self._content.has(digest):
             self._file.seek(0)
-            with self._content.ingest(digest, self._size) as ingest:
-                if not ingest.offset:
-                    while chunk := self._file.read(_COPY):
-                        ingest.write(chunk)
-                ingest.commit()
+            self._content.copy(digest, iter(lambda: self._file.read(_COPY), b""))
         return digest, self._size
 
     def _finish(self) -> None:

@@ -24,6 +24,7 @@ from proa.content import ContentStore, Ingest, VerificationFailed
 from proa.engine.images.feed import Feed, Stopped
 from proa.engine.images.image import Layer
 from proa.engine.images.progress import Progress, Report
+from proa.engine.images.threads import settled
 from proa.errors import Internal, InvalidArgument, KernelError
 from proa.ids import short
 from proa.oci.descriptor import Descriptor
@@ -180,7 +181,7 @@ class LayerPuller:
     async def _open(self, descriptor: Descriptor) -> Ingest:
         opening = self._start(partial(self._content.ingest, descriptor.digest, descriptor.size))
         try:
-            await _settled(opening)
+            await settled(opening)
         except asyncio.CancelledError:
             opening.result().abort()
             raise
@@ -205,7 +206,7 @@ class LayerPuller:
             return await asyncio.shield(unpacking)
         except BaseException:
             feed.stop()
-            await _settled(unpacking)
+            await settled(unpacking)
             raise
 
     async def _pump(
@@ -232,7 +233,7 @@ class LayerPuller:
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         """Run disk work to its end, even when the pull is cancelled meanwhile."""
         future = self._start(work)
-        await _settled(future)
+        await settled(future)
         return future.result()
 
 
@@ -279,17 +280,3 @@ def _chunks_of(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             yield chunk
-
-
-async def _settled(future: asyncio.Future[Result]) -> None:
-    """Wait until a thread's work has ended, then let a cancellation that came meanwhile go on."""
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait({future})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if not future.cancelled():
-        future.exception()  # seen: the caller has it, or an error of its own
-    if cancelled is not None:
-        raise cancelled

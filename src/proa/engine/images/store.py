@@ -96,6 +96,23 @@ class ImageStore:
             raise wording.no_such_image(reference.familiar)
         return found
 
+    @staticmethod
+    def is_identifier(text: str) -> bool:
+        """Whether `text` can be nothing but an identifier: 64 digits, or any number behind "sha256:"."""
+        match = _IDENTIFIER.fullmatch(text)
+        return match is not None and (len(match[1]) == 64 or text.startswith("sha256:"))
+
+    def tags(self, repository: Reference) -> dict[str, list[Reference]]:
+        """Return the images that have tags in a repository, with those tags, sorted by tag."""
+        rows = self._database.rows(
+            "SELECT name, image_id FROM image_names WHERE name BETWEEN ? AND ? ORDER BY name",
+            (f"{repository.name}:", f"{repository.name};"),  # ";" follows ":"
+        )
+        found: dict[str, list[Reference]] = {}
+        for name, image_id in rows:
+            found.setdefault(image_id, []).append(Reference.parse(name))
+        return found
+
     def named(self, reference: Reference) -> str | None:
         """Return the identifier of the image that a reference points to, or None. A digest beats a tag."""
         if reference.digest:
