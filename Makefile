@@ -26,6 +26,7 @@ types:           ## Types, strict
 	.venv/bin/mypy
 	MYPYPATH=src:tests .venv/bin/mypy --strict tests/rig tests/conftest.py bench
 	MYPYPATH=src:tests .venv/bin/mypy --strict tests/e2e/conftest.py
+	MYPYPATH=src:tests .venv/bin/mypy --strict tests/compat/conftest.py
 
 unit:            ## Module by module, and the rules of the house
 	$(PYTEST) tests/unit tests/test_layers.py tests/test_rig.py
@@ -39,8 +40,8 @@ hostile:         ## Bad input, as tables
 e2e:             ## A real engine, a real registry, the docker CLI, docker-py and proa
 	$(PYTEST) tests/e2e
 
-compat:          ## The clients of others: docker-py and the docker CLI against the API
-	$(PYTEST) tests/e2e/test_sdk.py tests/e2e/test_api.py
+compat:          ## The clients of others: docker-py, aiodocker, and docker's answers to a long session
+	$(PYTEST) tests/compat
 
 vm:              ## A part of the suite under systemd and pure cgroup v2
 	$(PYTEST) tests/vm

@@ -143,6 +143,27 @@ def test_logs_flush_their_header(api: Api) -> None:
         assert time.monotonic() - begun < 5
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("POST", "/commit?container={}", None),
+        ("POST", "/containers/{}/pause", None),
+        ("GET", "/containers/{}/top", None),
+        ("POST", "/containers/{}/update", {"CpuShares": 500}),
+        ("POST", "/containers/{}/exec", {"Cmd": ["true"]}),
+        ("POST", "/containers/{}/kill", None),
+        ("POST", "/containers/{}/stop", None),
+    ],
+)
+def test_what_is_asked_of_a_container_that_just_ends(api: Api, method: str, target: str, body: object) -> None:
+    """It still runs or it does not: never is its shim's end the answer."""
+    for _ in range(12):
+        name = create(api, "true")
+        api.post(f"/containers/{name}/start")
+        answer = api.request(method, target.format(name), body)
+        assert answer.status < 300 or answer.status in (304, 409), answer
+
+
 def test_abandoned_waits_are_freed(api: Api) -> None:
     name = create(api, "sleep", "1000")
     api.post(f"/containers/{name}/start")

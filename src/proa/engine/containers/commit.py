@@ -34,10 +34,7 @@ async def commit(
     """
     if record.state.status in _GOING:
         raise Conflict(f"You cannot commit container {record.id} which is {_GOING[record.state.status]}")
-    frozen = pause and record.state.status == Status.RUNNING
-    if frozen:
-        await stop.hold(containers, record)
-        containers.emit("pause", record)
+    frozen = pause and record.state.status == Status.RUNNING and await _hold(containers, record)
     try:
         image_id = await containers.committer.commit(
             record,
@@ -56,3 +53,15 @@ async def commit(
         if frozen and record.state.status == Status.RUNNING:  # it may have been killed or paused meanwhile
             await stop.let_go(containers, record)
             containers.emit("unpause", record)
+
+
+async def _hold(containers: Containers, record: Container) -> bool:
+    """Freeze the container; return whether it still ran."""
+    try:
+        await stop.hold(containers, record)
+    except Conflict:
+        if record.running:
+            raise
+        return False
+    containers.emit("pause", record)
+    return True

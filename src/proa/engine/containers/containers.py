@@ -38,7 +38,7 @@ from proa.engine.containers.launching import Launcher
 from proa.engine.containers.probing import Probing
 from proa.engine.containers.restarts import Restarts
 from proa.engine.containers.run import Run
-from proa.engine.containers.shims import ShimConnection
+from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
 from proa.engine.containers.stats import Sample, Sampling
 from proa.engine.containers.store import ContainerStore
 from proa.engine.containers.streams import Streams
@@ -252,10 +252,20 @@ class Containers:
         """Return the shim of a container that runs; raises `Conflict` for one that does not."""
         if record.state.status is Status.RESTARTING:
             raise wording.restarting(record.id)
+        self.deliver(record.id)  # it may have ended already
         run = self.runs.get(record.id)
         if not record.running or run is None or run.connection is None:
             raise wording.not_running(record.id)
         return run.connection
+
+    async def ask(self, record: Container, operation: str, **arguments: Any) -> Any:
+        """Let the shim of a container do something; raises `Conflict` if it does not run or ends meanwhile."""
+        try:
+            return await self.connection(record).request(operation, **arguments)
+        except (ShimGone, ShimError):
+            if not record.running:
+                raise wording.not_running(record.id) from None
+            raise
 
     def directory(self, record: Container) -> Path:
         """Where a container's files are: on disk, or in the memory of its shim if it is ephemeral."""

@@ -13,7 +13,7 @@ from proa.engine.containers import batch
 from proa.engine.containers.batch import Completed
 from proa.engine.containers.run import client_message
 from proa.engine.containers.runtime_files import write_json
-from proa.engine.containers.shims import ShimConnection, ShimError
+from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
 from proa.engine.containers.start import exit_code
 from proa.engine.containers.streams import Streams
 from proa.engine.records import Container, Exec, Status
@@ -94,6 +94,9 @@ class Execs:
             await self._launch(record, execution, connection, descriptors, request)
         except ShimError as error:
             raise self._failed(execution, error) from error
+        except ShimGone as error:
+            execution.running = False
+            raise (error if record.running else wording.not_running(record.id)) from None
         finally:
             for fd in descriptors:
                 os.close(fd)

@@ -118,7 +118,7 @@ async def let_go(containers: Containers, record: Container) -> None:
 
 
 async def _request(containers: Containers, record: Container, operation: str) -> None:
-    await containers.connection(record).request(operation)
+    await containers.ask(record, operation)
 
 
 async def _freeze(containers: Containers, record: Container, operation: str, status: Status) -> None:

@@ -18,12 +18,12 @@ _PID_OPTION = re.compile(r"\s+([^\s]*)=\s*(PID[^\s]*)")
 
 async def top(containers: Containers, record: Container, ps_args: str) -> tuple[list[str], list[list[str]]]:
     """Return ps's column titles and the rows of this container's processes."""
-    connection = containers.connection(record)
+    containers.connection(record)  # there is one
     arguments = ps_args or "-ef"
     for match in _PID_OPTION.finditer(arguments):
         if match.group(1) != "pid":
             raise InvalidArgument(f"specifying {match.group(1)}={match.group(2)} is not allowed")
-    processes = set(await connection.request("processes"))
+    processes = set(await containers.ask(record, "processes"))
     return _parse(await _ps(arguments.split()), processes)
 
 

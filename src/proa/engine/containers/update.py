@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from proa.engine import resources
-from proa.engine.containers.shims import ShimError
+from proa.engine.containers.shims import ShimError, ShimGone
 from proa.engine.options import ContainerOptions, Resources, RestartPolicy
 from proa.engine.records import Container, Status
 from proa.errors import Conflict, Internal, InvalidArgument
@@ -76,6 +76,10 @@ async def _apply(containers: Containers, record: Container, options: ContainerOp
     except ShimError as error:
         await connection.request("update", resources=_limits(record.options))
         raise _refused(Internal, record, error.message) from error
+    except ShimGone:
+        if record.running:
+            raise
+        return []  # it has just ended
     return warnings
 
 
