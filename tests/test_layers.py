@@ -23,7 +23,7 @@ LAYERS: dict[str, int] = {
     "errors": 0, "ids": 0, "atomic": 0, "times": 0, "wording": 0, "templates": 0,
     "linux": 1, "oci": 1,
     "content": 2, "archive": 2, "cgroups": 2,
-    "snapshots": 3, "registry": 3, "runtime": 3, "network": 3,
+    "snapshots": 3, "registry": 3, "runtime": 3, "network": 3, "dns": 3,
     "shim": 4,
     "engine": 5,
     "build": 6,
@@ -46,7 +46,7 @@ PROGRAMS = {"engine_main", "__main__"}
 
 # What processes that stay in memory once for each container may import of the standard library:
 # a module more costs every container its pages, and every start its time.
-LEAN_PARTS = ("linux", "cgroups", "runtime", "shim")
+LEAN_PARTS = ("linux", "cgroups", "runtime", "shim", "dns")
 LEAN_MODULES = {
     "__future__", "_ctypes", "_json", "_signal", "_socket", "array", "base64", "binascii", "collections", "ctypes",
     "errno", "fcntl", "functools", "gc", "heapq", "itertools", "json", "math", "mmap", "os", "platform",

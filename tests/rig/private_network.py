@@ -42,10 +42,15 @@ def private_network(test: Callable[P, R]) -> Callable[P, R]:
             with ThreadPoolExecutor(1) as executor:
                 return executor.submit(body).result()
         finally:
-            while _opened:
-                os.close(_opened.pop())
+            close_namespaces()
 
     return run
+
+
+def close_namespaces() -> None:
+    """Close what `new_namespace` opened; those of a test are closed at its end anyway."""
+    while _opened:
+        os.close(_opened.pop())
 
 
 def _write(path: str, value: bytes) -> None:

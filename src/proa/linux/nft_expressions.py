@@ -21,6 +21,7 @@ RTN_LOCAL = 2
 NAT_SOURCE, NAT_DESTINATION = 0, 1
 _CMP_EQ, _CMP_NEQ = 0, 1
 _LOOKUP_INVERT = 1
+_CHECKSUM_INTERNET = 1
 _VERDICT_REGISTER = 0
 _NFT_JUMP, _NFT_RETURN = -3, -5
 _DATA_VALUE, _DATA_VERDICT = 1, 2
@@ -51,6 +52,22 @@ def connection(key: int, register: int = 1) -> bytes:
 def payload(base: int, offset: int, length: int, register: int = 1) -> bytes:
     """Load `length` bytes of the packet from `offset` in a header."""
     return _expression("payload", _u32(1, register), _u32(2, base), _u32(3, offset), _u32(4, length))
+
+
+def set_payload(base: int, offset: int, length: int, checksum: int, register: int = 1) -> bytes:
+    """Overwrite `length` bytes of the packet from `offset` in a header, and put the checksum right that the
+    header has at `checksum`.
+    """
+    return _expression(
+        "payload",
+        *(_u32(5, register), _u32(2, base), _u32(3, offset), _u32(4, length)),
+        *(_u32(6, _CHECKSUM_INTERNET), _u32(7, checksum)),
+    )
+
+
+def load(data: bytes, register: int = 1) -> bytes:
+    """Load a constant."""
+    return _expression("immediate", _u32(1, register), _value(2, data))
 
 
 def fib_destination_type(register: int = 1) -> bytes:

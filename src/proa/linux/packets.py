@@ -42,6 +42,38 @@ def adopt(fd: int) -> Socket:
     return Socket(-1, -1, -1, fd)
 
 
+def listen(directory: str, name: str) -> Socket:
+    """Return a listening, non-blocking socket `name` in a directory, however long its path is (unix(7): 108)."""
+    listener = connection()
+    try:
+        fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
+        try:
+            listener.bind(f"/proc/self/fd/{fd}/{name}")
+        finally:
+            os.close(fd)
+        listener.listen(16)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def connect(directory: str, name: str) -> Socket:
+    """Return a connection to the socket `name` in a directory; raises OSError if nobody listens."""
+    connected = connection()
+    try:
+        fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
+        try:
+            connected.connect(f"/proc/self/fd/{fd}/{name}")
+        finally:
+            os.close(fd)
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
 def accept(listener: Socket) -> Socket:
     """Accept a connection; raises OSError as accept(2)."""
     full = socket.socket(fileno=listener.fileno())  # the C type has no public accept

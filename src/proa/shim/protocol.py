@@ -10,8 +10,6 @@ Requests of the shim are the methods of `shim.Shim.OPERATIONS`.
 
 from __future__ import annotations
 
-import os
-
 from proa.linux import packets
 from proa.linux.packets import Socket, accept, receive, send
 
@@ -22,29 +20,13 @@ FAR_BEHIND = "more of the log was written than a client can be sent at once"  # 
 
 
 def listen(directory: str) -> Socket:
-    """Listen on the shim's socket in `directory`, however long its path is (unix(7): 108 bytes)."""
-    listener = packets.connection()
-    fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
-    listener.bind(f"/proc/self/fd/{fd}/{SOCKET_NAME}")
-    os.close(fd)
-    listener.listen(16)
-    listener.setblocking(False)
-    return listener
+    """Listen on the shim's socket in `directory`."""
+    return packets.listen(directory, SOCKET_NAME)
 
 
 def connect(directory: str) -> Socket:
     """Connect to the shim of a runtime directory; raises OSError if none listens."""
-    connection = packets.connection()
-    try:
-        fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
-        try:
-            connection.connect(f"/proc/self/fd/{fd}/{SOCKET_NAME}")
-        finally:
-            os.close(fd)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return packets.connect(directory, SOCKET_NAME)
 
 
 __all__ = [
