@@ -60,7 +60,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     }),
     "volume": ("Manage volumes", {
         "create": "volume_create", "inspect": "inspect_volume", "ls": "volume_ls", "list": "volume_ls",
-        "prune": "volume_prune", "rm": "volume_rm", "remove": "volume_rm",
+        "prune": "volume_prune", "rm": "volume_rm", "remove": "volume_rm", "update": "volume_update",
     }),
 }  # fmt: skip
 
@@ -127,5 +127,6 @@ SUMMARIES = {
     "volume_ls": "List volumes",
     "volume_prune": "Remove volumes that no container uses",
     "volume_rm": "Remove volumes",
+    "volume_update": "Change a volume of a swarm",
     "wait": "Wait until containers end and show their exit codes",
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from proa.cli.errors import ArgumentError, UsageError
-from proa.cli.flags import FlagError, parse
+from proa.cli.errors import ArgumentError, Failure, UsageError
+from proa.cli.flags import HELP, NAME, FlagError, parse
 from proa.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -34,22 +34,30 @@ class Command:
         least: int = 0,
         most: int = 0,
         interspersed: bool = True,
+        refused: Sequence[Flag] = (),
     ) -> None:
-        """`usage` is what stands behind the command's name. Unless `interspersed`, flags end at an argument."""
+        """`usage` is what stands behind the command's name. Unless `interspersed`, flags end at an argument.
+
+        `refused` are flags of docker's that Proa knows and does not have, with the reason in place of a help.
+        """
         self.run = run
         self.usage = usage
         self.flags = flags
         self.least = least
         self.most = most
         self.interspersed = interspersed
+        self.refused = refused
 
     def invoke(self, name: str, words: Sequence[str], globals_: Options) -> int:
         """Parse `words` and run. `name` is the whole name, "proa container ls"; returns the exit code."""
         usage = f"Usage:  {name} {self.usage}".rstrip()
         try:
-            options, arguments = parse(self.flags, words, self.interspersed)
+            options, arguments = parse((*self.flags, *self.refused), words, self.interspersed)
         except FlagError as error:
             raise UsageError(str(error), usage, name) from None
+        for flag in self.refused:
+            if options.given(flag[NAME]):
+                raise Failure(f'proa: "--{flag[NAME]}" is not supported: {flag[HELP]}')
         problem = self._count(len(arguments))
         if problem:
             raise ArgumentError(problem, usage, name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Flag = tuple[Any, ...]
 
 NAME, SHORT, KIND, HELP, CHECK, DEFAULT = range(6)
-REPEATED = frozenset(("list", "map", "mount", "network", "ulimit", "filter", "stringToString"))
+REPEATED = frozenset(("list", "map", "mount", "network", "ulimit", "filter", "stringToString", "strings"))
 INTEGERS = frozenset(("int", "uint", "uint16"))
 _BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
@@ -139,7 +139,7 @@ class _Parser:
             raise FlagError(f'invalid argument "{quoted}" for "{name}" flag: {error}') from None
         values = self._options.values
         if flag[KIND] in REPEATED:
-            values.setdefault(flag[NAME], []).append(value)
+            values.setdefault(flag[NAME], []).extend(value.split(",") if flag[KIND] == "strings" else [value])
         else:
             values[flag[NAME]] = value
 

@@ -60,7 +60,7 @@ def run(words: Sequence[str]) -> int:
         debug = options["debug"]
         if options["log-level"].lower() not in _LOG_LEVELS:
             raise Failure(f"Unable to parse logging level: {options['log-level']}")
-        return _dispatch(options, rest)
+        return _dispatch(options, rest, words)
     except HelpRequested:
         from proa.cli.help import general
 
@@ -95,7 +95,8 @@ def _report(error: ProaError, debug: bool) -> int:
     return error.status if isinstance(error, Failure) else 1
 
 
-def _dispatch(options: Options, words: list[str]) -> int:
+def _dispatch(options: Options, words: list[str], line: Sequence[str]) -> int:
+    """Run the command in `words`, what follows the global flags in `line`."""
     if options["version"]:
         from proa import __version__
 
@@ -110,11 +111,16 @@ def _dispatch(options: Options, words: list[str]) -> int:
         if name == "--help":
             raise HelpRequested
         if name not in GROUPS and name not in TOP:
+            from proa.cli.elsewhere import refuse
+
+            refuse(name)
             raise Failure(f"unknown help topic: {' '.join(rest[:-1]) or name}")
     if name in GROUPS:
         return _dispatch_group(name, rest, options)
     if name not in TOP:
-        raise Failure(f"proa: unknown command: proa {name}\n\nRun 'proa --help' for more information")
+        from proa.cli.elsewhere import run_other
+
+        return run_other(name, line, options)
     return _invoke(f"proa {name}", TOP[name], rest, options)
 
 
@@ -130,6 +136,9 @@ def _dispatch_group(group: str, words: list[str], options: Options) -> int:
     if name[:1] == "-":
         raise UsageError(f"unknown flag: {name.partition('=')[0]}", f"Usage:  {whole} COMMAND", whole)
     if name not in commands:
+        from proa.cli.elsewhere import refuse
+
+        refuse(f"{group} {name}")
         usage = f"{whole} COMMAND" if group == "volume" else whole  # as docker has it
         raise Failure(
             f"proa: unknown command: {whole} {name}\n\nUsage:  {usage}\n\n"

@@ -12,11 +12,11 @@ from proa.errors import Internal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from proa.client.address import Address
-    from proa.client.http import Response
+    from proa.client.http import Parameters, Response
 
 _UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
 
@@ -54,16 +54,16 @@ class Client:
         for connection in self._opened:
             connection.close()
 
-    def get(self, path: str, **parameters: str) -> Any:
+    def get(self, path: str, **parameters: str | list[str]) -> Any:
         return self.call("GET", path, parameters)
 
-    def post(self, path: str, body: Any = None, **parameters: str) -> Any:
+    def post(self, path: str, body: Any = None, **parameters: str | list[str]) -> Any:
         return self.call("POST", path, parameters, body)
 
-    def delete(self, path: str, **parameters: str) -> Any:
+    def delete(self, path: str, **parameters: str | list[str]) -> Any:
         return self.call("DELETE", path, parameters)
 
-    def call(self, method: str, path: str, parameters: dict[str, str], body: Any = None) -> Any:
+    def call(self, method: str, path: str, parameters: Parameters, body: Any = None) -> Any:
         """Return the decoded answer, None for an empty one. Raises `DaemonError`, `CannotConnect`."""
         data = self.read(self.request(method, path, parameters, body))
         return decode(data) if data.strip() else None
@@ -85,7 +85,7 @@ class Client:
         self,
         method: str,
         path: str,
-        parameters: Mapping[str, str | list[str]] | None = None,
+        parameters: Parameters | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> Response:
@@ -104,7 +104,7 @@ class Client:
         connection: Connection,
         method: str,
         path: str,
-        parameters: Mapping[str, str | list[str]] | None = None,
+        parameters: Parameters | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> None:
@@ -131,7 +131,7 @@ class Client:
             raise DaemonError(_message(self.read(response), response.status), response.status)
         return response
 
-    def upgrade(self, connection: Connection, path: str, parameters: dict[str, str], body: Any = None) -> None:
+    def upgrade(self, connection: Connection, path: str, parameters: Parameters, body: Any = None) -> None:
         """Ask for `connection` to become a raw stream (the answer comes through `receive`)."""
         self.send(connection, "POST", path, parameters, body, _UPGRADE)
 
@@ -139,7 +139,7 @@ class Client:
         self,
         method: str,
         path: str,
-        parameters: Mapping[str, str | list[str]] | None = None,
+        parameters: Parameters | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from socket import socket
 
+    Parameters = Mapping[str, str | list[str]]
+
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@")
 _READ_SIZE = 65536
 _MAX_HEAD = 1 << 20
@@ -177,14 +179,16 @@ def quote(text: str) -> str:
     return "".join(chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in data)
 
 
-def query(parameters: Mapping[str, str | list[str]]) -> str:
-    """Return "?name=value&…", "" for none; a list repeats its name. Slashes are encoded: names of images have
-    them."""
+def query(parameters: Parameters) -> str:
+    """Return "?name=value&…", "" for none; a list stands for several values.
+
+    Slashes are encoded: names of images have them.
+    """
     if not parameters:
         return ""
     pairs = (
         f"{name}={quote(value).replace('/', '%2F')}"
         for name, values in parameters.items()
-        for value in ([values] if isinstance(values, str) else values)
+        for value in (values if isinstance(values, list) else (values,))
     )
     return "?" + "&".join(pairs)

@@ -4,43 +4,47 @@ from __future__ import annotations
 
 import re
 import subprocess
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import pytest
 
 from proa.cli.catalogue import GROUPS, SUMMARIES, TOP
 from proa.cli.command import Command
+from proa.cli.elsewhere import REFUSED
 from proa.cli.flags import KIND, NAME, SHORT
 from rig.clients import docker_version, find
 from rig.needs import need
 
 from .conftest import Proa
 
-# Flags of docker that Proa lacks, and why.
-LACKING = {
-    "inspect": {"platform"},  # of images with several platforms: one is stored
-    "start": {"checkpoint", "checkpoint-dir"},  # experimental
-    "run": {"use-api-socket"},  # experimental
-    "create": {"use-api-socket"},
-    "images": {"tree"},  # experimental
-    "history": {"platform"},
-    "image inspect": {"platform"},
-    "rmi": {"platform"},
-    "network inspect": {"verbose"},  # swarm
-    "volume_ls": {"cluster"},  # swarm
-    "volume create": {
-        "availability", "group", "limit-bytes", "required-bytes", "scope", "secret", "sharing",
-        "topology-preferred", "topology-required", "type",
-    },  # swarm
-    "version": set(),
+# Commands of docker's that other work brings; nothing else may be missing.
+NOT_YET = {
+    "push", "save", "load", "login", "logout", "search", "image push", "image save", "image load", "image prune",
+    "network create", "network connect", "network disconnect", "network prune", "network rm",
 }  # fmt: skip
+# Flags of Proa's own.
 _RUN = {"ephemeral", "health-on-failure"}
 OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}}
+# Docker's help has a wrong or no usage line there.
+USAGES = {"builder prune": ""}
 
 COMMANDS = [
     *(name for name in TOP),
     *(f"{group} {name}" for group in GROUPS for name in GROUPS[group][1] if name not in ("dial-stdio",)),
 ]
+FLAG = re.compile(r"  (?:-(\w), |    )--([\w-]+)(?: ([\w-]+))?(?:   +(.*))?")
+# What docker's help says of defaults that are what a kind begins with.
+EMPTY = re.compile(r"\(default (?:\[\]|map\[\]|0s|0|\"\")\)")
+
+
+class Described(NamedTuple):
+    """What a command's help says: {name: (short form, kind, default)}, usage, aliases, commands within."""
+
+    flags: dict[str, tuple[str, str, str]]
+    usage: str
+    aliases: list[str]
+    commands: list[str]
 
 
 def module_of(words: str) -> str:
@@ -55,25 +59,90 @@ def command(words: str) -> Command:
     return found
 
 
-FLAG = re.compile(r"^  (?:-(\w), |    )--([\w-]+)(?: ([\w-]+))?(?:   |$)", re.MULTILINE)
+@cache
+def dockers(words: str) -> Described:
+    """What docker's own help says about a command or a group."""
+    program = find("docker")
+    need(docker_version(program) >= (28,), "docker 28")
+    return read_help(
+        subprocess.run([*program, *words.split(), "--help"], capture_output=True, text=True, check=True).stdout
+    )
+
+
+def read_help(text: str) -> Described:
+    sections: dict[str, list[str]] = {}
+    title = ""
+    for line in text.split("\n"):
+        if re.fullmatch(r"[A-Z][\w ]+:", line):
+            title = line[:-1]
+        elif line:
+            sections.setdefault(title, []).append(line)
+    flags: list[list[str]] = []
+    for line in sections.get("Options", ()):
+        if match := FLAG.fullmatch(line):
+            flags.append([each or "" for each in match.groups()])
+        else:
+            flags[-1][3] += " " + line.strip()
+    found = {name: (short, kind, default_of(text)) for short, name, kind, text in flags if name != "help"}
+    usage = re.search(r"Usage:  \w+ [\w -]+? ((?:\[OPTIONS\]|[A-Z]|f|\[).*(?:\n\t\w+ .*)?)", text)
+    aliases = [name.strip() for line in sections.get("Aliases", ()) for name in line.split(",")]
+    lines = [line for title in sections if title.endswith("Commands") for line in sections[title]]
+    commands = [line.split()[0] for line in lines if line.startswith("  ")]
+    return Described(found, usage.group(1) if usage else "", aliases, commands)
+
+
+def default_of(text: str) -> str:
+    match = re.search(r'\(default ("[^"]*"|[^ )]+)\)', EMPTY.sub("", text))
+    return match.group() if match else ""
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_flags_are_dockers(words: str) -> None:
-    program = find("docker")
-    need(docker_version(program) >= (28,), "docker 28")
-    help_text = subprocess.run(
-        [*program, *words.split(), "--help"], capture_output=True, text=True, check=True
-    ).stdout
-    theirs = {name: (short, kind) for short, name, kind in FLAG.findall(help_text) if name != "help"}
-    ours = {flag[NAME]: (flag[SHORT], flag[KIND]) for flag in command(words).flags}
-    lacking = LACKING.get(words, set()) | LACKING.get(module_of(words), set())
+def test_flags_are_dockers(words: str, proa: Proa) -> None:
+    """Name, short form, kind and default; those that Proa refuses count, because it knows them."""
+    theirs = dockers(words)
+    found = command(words)
+    defaults = {name: default for name, (_, _, default) in theirs.flags.items()}
+    ours = read_help(proa(*words.split(), "--help").out).flags
+    refused = {flag[NAME]: (flag[SHORT], flag[KIND], defaults.get(flag[NAME])) for flag in found.refused}
+    assert not refused.keys() & ours.keys()
     own = OWN.get(words, set()) | OWN.get(module_of(words), set())
-    assert {name: value for name, value in theirs.items() if name not in lacking} == {
-        name: value for name, value in ours.items() if name not in own
-    }
-    usage = re.search(r"Usage:  docker [\w -]+? ((?:\[OPTIONS\]|[A-Z]|f|\[).*(?:\n\tdocker .*)?)", help_text)
-    assert command(words).usage == (usage.group(1).replace("\tdocker", "\tproa") if usage else "")
+    assert {name: value for name, value in (ours | refused).items() if name not in own} == theirs.flags
+    assert found.usage == USAGES.get(words, theirs.usage.replace("\tdocker", "\tproa"))
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_aliases_are_dockers(words: str, proa: Proa) -> None:
+    """Docker's help is silent about some groups' aliases and names `image build`'s in `build`'s only."""
+    theirs = [name.replace("docker ", "proa ") for name in dockers(words).aliases]
+    if theirs:
+        assert sorted(read_help(proa(*words.split(), "--help").out).aliases) == sorted(theirs)
+
+
+def test_every_command_of_docker_is_known() -> None:
+    """Each is one of Proa's, or refused with a reason."""
+    groups = {name for name in dockers("").commands if dockers(name).commands}
+    assert {"container", "image", "system", "swarm"} <= groups
+    known = {*COMMANDS, *NOT_YET, *REFUSED}
+    unknown = set()
+    for name in dockers("").commands:
+        if name in groups and name not in REFUSED:
+            unknown |= {f"{name} {inner}" for inner in dockers(name).commands} - known
+        else:
+            unknown |= {name} - known - groups
+    assert not unknown
+    assert not {name for name in REFUSED if name in COMMANDS}
+
+
+def test_refused_commands_and_flags(proa: Proa) -> None:
+    for words in ("swarm init", "service", "help stack", "image build .", "builder build", "build", "buildx du"):
+        outcome = proa(*words.split())
+        assert (outcome.code, outcome.out) == (1, "")
+        assert "is not supported: Proa " in outcome.err
+    outcome = proa("start", "--checkpoint", "x", "y")
+    assert (outcome.code, outcome.err) == (
+        1,
+        'proa: "--checkpoint" is not supported: Proa makes no checkpoints of containers\n',
+    )
 
 
 @pytest.mark.parametrize("words", [*COMMANDS, *GROUPS, ""])

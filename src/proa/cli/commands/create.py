@@ -5,7 +5,7 @@ from __future__ import annotations
 from proa.cli.command import ANY, Command
 from proa.cli.creation import create, prepare
 from proa.cli.errors import Failure
-from proa.cli.options.container_flags import FLAGS
+from proa.cli.options.container_flags import FLAGS, REFUSED
 from proa.errors import ProaError
 
 TYPE_CHECKING = False
@@ -21,4 +21,12 @@ def _run(invocation: Invocation) -> None:
     invocation.print(create(invocation, config))
 
 
-COMMAND = Command(_run, "[OPTIONS] IMAGE [COMMAND] [ARG...]", flags=FLAGS, least=1, most=ANY, interspersed=False)
+COMMAND = Command(
+    _run,
+    "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    flags=FLAGS,
+    least=1,
+    most=ANY,
+    interspersed=False,
+    refused=REFUSED,
+)

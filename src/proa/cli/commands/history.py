@@ -7,6 +7,7 @@ from proa.cli.formatting.listing import Listing
 from proa.cli.formatting.moments import ago
 from proa.cli.formatting.tables import ellipsis
 from proa.cli.formatting.units import image_size
+from proa.cli.platforms import PLATFORM_FLAG, parameter
 from proa.ids import short
 
 TYPE_CHECKING = False
@@ -19,6 +20,7 @@ _FLAGS = (
     ("format", "", "string", "How to show it ('table', 'table TEMPLATE', 'json' or a Go template)"),
     ("human", "H", "", "Show sizes and times as people read them", "", True),
     ("no-trunc", "", "", "Do not cut anything off"),
+    PLATFORM_FLAG,
     ("quiet", "q", "", "Show IDs only"),
 )
 _CREATED_BY_LENGTH = 45
@@ -60,7 +62,8 @@ def _moment(entry: Any) -> str:
 
 
 def _run(invocation: Invocation) -> None:
-    entries = invocation.client.get(f"/images/{invocation.arguments[0]}/history")
+    platform = {"platform": parameter(invocation["platform"])} if invocation["platform"] else {}
+    entries = invocation.client.get(f"/images/{invocation.arguments[0]}/history", **platform)
     truncate = not invocation["no-trunc"]
     if invocation["quiet"] and not invocation["format"]:
         invocation.print(*(_identifier(entry, truncate) for entry in entries))

@@ -23,6 +23,7 @@ _FLAGS = (
     ("no-trunc", "", "", "Do not cut anything off"),
     ("quiet", "q", "", "Show IDs only"),
 )
+_REFUSED = (("tree", "", "", "Proa keeps one platform of an image, there is no tree of them"),)
 _NONE = "<none>"
 _NOT_COUNTED = "N/A"  # the engine says -1 where counting would take long
 _COLUMNS = ("Repository", "Tag", "ID", "CreatedSince", "Size")
@@ -127,4 +128,4 @@ def _run(invocation: Invocation) -> None:
     invocation.print(*_listing(truncate).lines(found, form, columns))
 
 
-COMMAND = Command(_run, "[OPTIONS] [REPOSITORY[:TAG]]", flags=_FLAGS, most=1)
+COMMAND = Command(_run, "[OPTIONS] [REPOSITORY[:TAG]]", flags=_FLAGS, most=1, refused=_REFUSED)

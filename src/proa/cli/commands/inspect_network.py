@@ -9,9 +9,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from proa.cli.command import Invocation
 
+_VERBOSE = ("verbose", "v", "", "Show what a swarm knows about it, too")
+
 
 def _run(invocation: Invocation) -> int:
-    return inspect(invocation, of_engine(invocation, network), invocation["format"])
+    parameters = {"verbose": "true"} if invocation["verbose"] else {}
+    return inspect(invocation, of_engine(invocation, network, parameters), invocation["format"])
 
 
-COMMAND = Command(_run, "[OPTIONS] NETWORK [NETWORK...]", flags=(FORMAT_FLAG,), least=1, most=ANY)
+COMMAND = Command(_run, "[OPTIONS] NETWORK [NETWORK...]", flags=(FORMAT_FLAG, _VERBOSE), least=1, most=ANY)

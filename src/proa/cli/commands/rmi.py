@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 _FLAGS = (
     ("force", "f", "", "Remove an image that has several names or ended containers"),
     ("no-prune", "", "", "Keep the images that it was made of"),
+    ("platform", "", "strings", "Remove these platforms of an image only (os/architecture/variant)"),
 )
 _NOT_FOUND = 404
 
 
 def _run(invocation: Invocation) -> int:
     flags = (("force", "force"), ("no-prune", "noprune"))
-    parameters = {parameter: "1" for flag, parameter in flags if invocation[flag]}
+    parameters: dict[str, str | list[str]] = {parameter: "1" for flag, parameter in flags if invocation[flag]}
+    if invocation["platform"]:
+        from proa.cli.platforms import encoded
+
+        parameters["platforms"] = [encoded(platform) for platform in invocation["platform"]]
     errors: list[ProaError] = []
     for name in invocation.arguments:
         try:

@@ -9,7 +9,7 @@ from proa.cli.command import ANY, Command
 from proa.cli.creation import create, prepare
 from proa.cli.errors import Failure, run_failure
 from proa.cli.options.container_body import leave_unattached
-from proa.cli.options.container_flags import FLAGS
+from proa.cli.options.container_flags import FLAGS, REFUSED
 from proa.client.errors import CannotConnect, Detached
 from proa.errors import ProaError
 
@@ -100,4 +100,12 @@ def _run_attached(invocation: Invocation, identifier: str, config: dict[str, Any
     return attached.status()
 
 
-COMMAND = Command(_run, "[OPTIONS] IMAGE [COMMAND] [ARG...]", flags=_FLAGS, least=1, most=ANY, interspersed=False)
+COMMAND = Command(
+    _run,
+    "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    flags=_FLAGS,
+    least=1,
+    most=ANY,
+    interspersed=False,
+    refused=REFUSED,
+)

@@ -17,6 +17,10 @@ _FLAGS = (
     ("interactive", "i", "", "Attach standard input, too"),
 )
 
+_REFUSED = tuple(
+    (name, "", "string", "Proa makes no checkpoints of containers") for name in ("checkpoint", "checkpoint-dir")
+)
+
 
 def _run(invocation: Invocation) -> int:
     if not (invocation["attach"] or invocation["interactive"]):
@@ -63,4 +67,4 @@ def _start_attached(invocation: Invocation) -> int:
     return attached.status()
 
 
-COMMAND = Command(_run, "[OPTIONS] CONTAINER [CONTAINER...]", flags=_FLAGS, least=1, most=ANY)
+COMMAND = Command(_run, "[OPTIONS] CONTAINER [CONTAINER...]", flags=_FLAGS, least=1, most=ANY, refused=_REFUSED)

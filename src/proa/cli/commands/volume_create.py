@@ -16,6 +16,15 @@ _FLAGS = (
     ("opt", "o", "map", "Options of the driver (name=value)"),
 )
 
+_CLUSTER = tuple(
+    (name, "", kind, "volumes of a cluster need a swarm, which Proa has not")
+    for name, kind in (
+        ("availability", "string"), ("group", "string"), ("limit-bytes", "bytes"), ("required-bytes", "bytes"),
+        ("scope", "string"), ("secret", "map"), ("sharing", "string"), ("topology-preferred", "list"),
+        ("topology-required", "list"), ("type", "string"),
+    )
+)  # fmt: skip
+
 
 def _run(invocation: Invocation) -> None:
     from proa.cli.options.environment import mapping
@@ -36,4 +45,4 @@ def _run(invocation: Invocation) -> None:
     invocation.print(invocation.client.post("/volumes/create", body)["Name"])
 
 
-COMMAND = Command(_run, "[OPTIONS] [VOLUME]", flags=_FLAGS, most=1)
+COMMAND = Command(_run, "[OPTIONS] [VOLUME]", flags=_FLAGS, most=1, refused=_CLUSTER)

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from proa.cli.command import Invocation
 
 _FLAGS = (
+    ("cluster", "", "", "Show volumes of a swarm only"),
     FLAG,
     ("format", "", "string", "How to show them ('table', 'table TEMPLATE', 'json' or a Go template)"),
     ("quiet", "q", "", "Show names only"),
 )
 _NOT_KNOWN = "N/A"
+_CLUSTER_COLUMNS = ("Name", "Group", "Driver", "Availability", "Status")
 
 
 def _labels(volume: Any) -> str:
@@ -59,12 +61,16 @@ _LISTING = Listing(
 
 def _run(invocation: Invocation) -> None:
     volumes = invocation.client.get("/volumes", **parameter(invocation["filter"]))["Volumes"] or []
+    columns: tuple[str, ...] = ()
+    if invocation["cluster"]:
+        volumes = [volume for volume in volumes if volume.get("ClusterVolume")]
+        columns = _CLUSTER_COLUMNS
     volumes.sort(key=lambda volume: natural(volume["Name"]))
     if invocation["quiet"] and not invocation["format"]:
         invocation.print(*(volume["Name"] for volume in volumes))
         return
     form = invocation["format"] or invocation.config.get("volumesFormat", "")
-    invocation.print(*_LISTING.lines(volumes, form, quiet=invocation["quiet"]))
+    invocation.print(*_LISTING.lines(volumes, form, columns, quiet=invocation["quiet"]))
 
 
 COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

@@ -111,3 +111,4 @@ FLAGS = (
     ("volumes-from", "", "list", "Mount what another container mounts"),
     ("workdir", "w", "string", "Working directory"),
 )
+REFUSED = (("use-api-socket", "", "", "mount the engine's socket with --volume instead"),)

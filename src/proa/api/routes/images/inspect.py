@@ -14,6 +14,8 @@ async def inspect(request: Request) -> Response:
 
 
 async def history(request: Request) -> Response:
-    translate.platform(request.query.text("platform"))
+    platform = translate.platform(request.query.text("platform"))
+    if platform:
+        request.engine.images.get(request.name(), platform)  # or NotFound
     items = request.engine.images.history(request.name())
     return json_response([translate.history_item(item) for item in items])
