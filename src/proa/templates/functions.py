@@ -59,9 +59,15 @@ def _float(value: float) -> str:
 
 
 def to_json(value: Any, escape: bool = False) -> str:
-    """Return compact JSON; `escape` also writes <, > and & as Go's json.Marshal does."""
-    rows = isinstance(value, Fields)
-    text = json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)
+    """Return compact JSON; `escape`, and rows of listings, write <, > and & as Go's json.Marshal does."""
+    rows = False
+
+    def plain(inner: Any) -> Any:
+        nonlocal rows
+        rows = rows or isinstance(inner, Fields)
+        return _plain(inner)
+
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=plain)
     if not (escape or rows):
         return text
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
@@ -72,7 +78,7 @@ def _plain(value: Any) -> Any:
         return value.as_dictionary()
     if isinstance(value, Absent):
         return None
-    return value
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def _index(value: Any, *keys: Any) -> Any:

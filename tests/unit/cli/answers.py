@@ -81,6 +81,37 @@ PRUNED = {
     "ImagesDeleted": [{"Untagged": "a:1"}, {"Deleted": "sha256:1"}], "CachesDeleted": ["c"],
     "SpaceReclaimed": 12_345_678,
 }  # fmt: skip
+_PORTS: dict[str, Any] = {"Ports": [], "Labels": {}, "NetworkSettings": {"Networks": {}}}
+USAGE: dict[str, Any] = {
+    "LayersSize": 5_000_000,
+    "Images": [
+        {"Id": f"sha256:{digit * 64}", "RepoTags": tags, "RepoDigests": [], "Created": NOW - 5 * 3600, "Size": size,
+         "SharedSize": shared, "Containers": used, "Labels": None}
+        for digit, tags, size, shared, used in (
+            ("1", ["a:1", "a:2"], 3_000_000, 1_000_000, 1), ("2", ["b:1"], 2_500_000, 1_000_000, 0),
+            ("3", [], 500_000, 0, 0),
+        )
+    ],
+    "Containers": [
+        {**_PORTS, "Id": "1" * 64, "Names": ["/web"], "Image": "a:1", "ImageID": "sha256:" + "1" * 64,
+         "Command": "sh -c 'x y z w v u'", "Created": NOW - 60, "SizeRw": 1234, "SizeRootFs": 3_001_234,
+         "State": "running", "Status": "Up 1 minute", "Mounts": [{"Type": "volume", "Name": "v", "Driver": "local"}]},
+        {**_PORTS, "Id": "2" * 64, "Names": ["/old"], "Image": "b:1", "ImageID": "sha256:" + "2" * 64,
+         "Command": "true", "Created": NOW - 3600, "SizeRw": 10_000, "SizeRootFs": 3_001_234, "State": "exited",
+         "Status": "Exited (0) 1 minute ago", "Mounts": []},
+    ],
+    "Volumes": [
+        {"Name": name, "Driver": "local", "Mountpoint": "/v", "Scope": "local", "Labels": None, "Options": None,
+         "UsageData": {"RefCount": count, "Size": size}}
+        for name, count, size in (("v", 1, 1000), ("w", 0, 5000), ("x", -1, -1))
+    ],
+    "BuildCache": [
+        {"ID": "abc" * 8, "Type": "regular", "Description": "x", "InUse": False, "Shared": False, "Size": 7000,
+         "CreatedAt": "2026-01-02T03:04:05Z", "LastUsedAt": None, "UsageCount": 2},
+        {"ID": "zzz" * 8, "Type": "source.local", "Description": "y", "InUse": True, "Shared": True, "Size": 9000,
+         "CreatedAt": "2026-01-02T03:04:05Z", "LastUsedAt": "2026-01-03T03:04:05Z", "UsageCount": 2},
+    ],
+}  # fmt: skip
 
 
 def answer(engine: Recorder) -> Recorder:
@@ -118,6 +149,7 @@ def answer(engine: Recorder) -> Recorder:
     engine.on("GET /exec/bad/json", Reply(value={"ID": "bad", "Running": False, "ExitCode": 7}))
     engine.on("GET /images/json", Reply(value=IMAGES)).on("GET /images/busybox/history", Reply(value=HISTORY))
     engine.on("GET /events", Reply(chunks=[json.dumps(event).encode() + b"\n" for event in EVENTS]))
+    engine.on("GET /system/df", Reply(value=USAGE))
     engine.on("GET /info", Reply(value={"Swarm": {"LocalNodeState": "inactive"}}))
     engine.on("GET /plugins/none/json", error(404, 'plugin "none" not found'))
     engine.on("GET /images/none/json", error(404, "No such image: none:latest"))
@@ -129,6 +161,7 @@ def answer(engine: Recorder) -> Recorder:
     engine.on("DELETE /images/none", error(404, "No such image: none:latest")).on(
         "DELETE /images/busy", error(409, "conflict: unable to delete busy")
     )
+    engine.on("GET /volumes/web", Reply(value=VOLUMES["Volumes"][0]))
     engine.on("GET /volumes", Reply(value=VOLUMES)).on("GET /volumes/none", error(404, "get none: no such volume"))
     engine.on("DELETE /volumes/web", Reply(204)).on("DELETE /volumes/none", error(404, "get none: no such volume"))
     engine.on("POST /volumes/create", Reply(201, VOLUMES["Volumes"][0]))

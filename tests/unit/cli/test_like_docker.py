@@ -251,6 +251,24 @@ volume prune -f --filter label!=x
 builder prune
 builder prune -a
 builder prune -af --filter until=1h --keep-storage 1g
+system df
+system df --format json
+system df --format raw
+system df --format '{{.Type}}:{{.TotalCount}}:{{.Active}}:{{.Size}}:{{.Reclaimable}}'
+system df --format 'table {{.Type}}\\t{{.Size}}'
+system df -v
+system df -v --format json
+system df -v --format '{{range .Images}}{{.Repository}}:{{.Tag}} {{.UniqueSize}};{{end}}'
+system df -v --format '{{json .Volumes}}'
+system df -v --format '{{range .Containers}}{{.ID}} {{.Size}} {{.LocalVolumes}};{{end}}'
+system df -v --format '{{range .BuildCache}}{{.ID}} {{.LastUsedSince}} {{.InUse}};{{end}}'
+volume ls --cluster
+volume update none
+volume update web --availability pause
+history --platform linux/arm64 busybox
+history --platform nosuch busybox
+image inspect --platform nosuch none
+rmi --platform linux/arm64,linux/amd64 busybox
 system prune
 system prune -a --volumes
 system prune -a --filter until=1h --filter label=a=b

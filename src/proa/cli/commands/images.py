@@ -65,7 +65,7 @@ def rows(images: list[dict[str, Any]], digests: bool, only_digests: bool) -> lis
     return found
 
 
-def _listing(truncate: bool) -> Listing:
+def listing(truncate: bool) -> Listing:
     return Listing(
         "*formatter.imageContext",
         {
@@ -125,7 +125,7 @@ def _run(invocation: Invocation) -> None:
     if invocation["quiet"] and form == "raw":
         invocation.print(*(f"image_id: {identifier(row, truncate)}" for row in found))
         return
-    invocation.print(*_listing(truncate).lines(found, form, columns))
+    invocation.print(*listing(truncate).lines(found, form, columns))
 
 
 COMMAND = Command(_run, "[OPTIONS] [REPOSITORY[:TAG]]", flags=_FLAGS, most=1, refused=_REFUSED)

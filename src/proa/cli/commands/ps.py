@@ -31,7 +31,7 @@ _COMMAND_LENGTH = 20
 _MOUNT_LENGTH = 15
 
 
-def _listing(truncate: bool) -> Listing:
+def listing(truncate: bool) -> Listing:
     def command(container: Any) -> str:
         text = container["Command"]
         escaped = (ellipsis(text, _COMMAND_LENGTH) if truncate else text).replace("\\", "\\\\").replace('"', '\\"')
@@ -63,6 +63,7 @@ def _listing(truncate: bool) -> Listing:
             ("state", "State"), ("status", "Status"), ("names", "Names"), ("labels", "Labels"), ("ports", "Ports"),
             ("size", "Size"),
         ),
+        problems=("failed to parse template", "failed to execute template"),
     )  # fmt: skip
 
 
@@ -155,8 +156,8 @@ def _run(invocation: Invocation) -> None:
         )
         return
     columns = (*_COLUMNS, "Size") if invocation["size"] else _COLUMNS
-    listing = _listing(not invocation["no-trunc"])
-    invocation.print(*listing.lines(containers, form, columns, quiet=invocation["quiet"]))
+    shown = listing(not invocation["no-trunc"])
+    invocation.print(*shown.lines(containers, form, columns, quiet=invocation["quiet"]))
 
 
 COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

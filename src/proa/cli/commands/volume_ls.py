@@ -29,9 +29,9 @@ def _labels(volume: Any) -> str:
 
 def _usage(field: str) -> Any:
     def show(volume: Any) -> str:
-        value = (volume.get("UsageData") or {}).get(field, -1)
-        if value < 0:
+        if not volume.get("UsageData"):
             return _NOT_KNOWN
+        value = volume["UsageData"].get(field, -1)
         from proa.cli.formatting.units import bytes_size
 
         return bytes_size(value) if field == "Size" else str(value)
@@ -39,7 +39,7 @@ def _usage(field: str) -> Any:
     return show
 
 
-_LISTING = Listing(
+LISTING = Listing(
     "*formatter.volumeContext",
     {
         "Driver": ("DRIVER", lambda volume: volume["Driver"]),
@@ -70,7 +70,7 @@ def _run(invocation: Invocation) -> None:
         invocation.print(*(volume["Name"] for volume in volumes))
         return
     form = invocation["format"] or invocation.config.get("volumesFormat", "")
-    invocation.print(*_LISTING.lines(volumes, form, columns, quiet=invocation["quiet"]))
+    invocation.print(*LISTING.lines(volumes, form, columns, quiet=invocation["quiet"]))
 
 
 COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)

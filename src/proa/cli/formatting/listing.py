@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+    from proa.templates.values import Fields
+
     Field = tuple[str, Callable[..., Any]]
 
+_PROBLEM = "template parsing error"
 _WITH_FLAG = frozenset({"Digest", "Size"})
 
 
@@ -27,12 +30,15 @@ class Listing:
         fields: dict[str, Field],
         columns: Sequence[str],
         raw: Sequence[tuple[str, str]] = (),
+        problems: tuple[str, str] = (_PROBLEM, _PROBLEM),
     ) -> None:
         """`type_name` stands in the messages about templates that name unknown fields.
 
-        `raw` are the names and fields of `--format raw`; the first is all that `--quiet` leaves.
+        `raw` are the names and fields of `--format raw`; the first is all that `--quiet` leaves. `problems` stand
+        before what is wrong with a template, and what goes wrong with it.
         """
         self.raw = raw
+        self.problems = problems
         self.type_name = type_name
         self.fields = fields
         self.columns = columns
@@ -46,6 +52,12 @@ class Listing:
         if form == "raw" and self.raw:
             return self._raw(objects, columns or self.columns, quiet)
         return self._templated(objects, form)
+
+    def row(self, one: Any) -> Fields:
+        """Return an object as templates see it."""
+        from proa.templates.values import Fields
+
+        return Fields(self.type_name, {name: maker for name, (_, maker) in self.fields.items()}, one)
 
     def _table(self, objects: Iterable[Any], columns: Sequence[str]) -> list[str]:
         rows = [[self.fields[name][0] for name in columns]]
@@ -73,16 +85,15 @@ class Listing:
         try:
             template = Template(text)
         except TemplateError as error:
-            raise TemplateError(f"failed to parse template: {error.message}") from None
-        makers = {name: maker for name, (_, maker) in self.fields.items()}
+            raise TemplateError(f"{self.problems[0]}: {error.message}") from None
         try:
-            lines = [template.render(Fields(self.type_name, makers, one)) for one in objects]
+            lines = [template.render(self.row(one)) for one in objects]
             if not table:
                 return lines
             headings = {name: _heading(name, heading) for name, (heading, _) in self.fields.items()}
             header = template.render(Fields(self.type_name, headings, None))
         except TemplateError as error:
-            raise TemplateError(f"failed to execute template: {error.message}") from None
+            raise TemplateError(f"{self.problems[1]}: {error.message}") from None
         return align([line.split("\t") for line in [header, *lines]])
 
 
