@@ -49,6 +49,27 @@ def restarting(identifier: str) -> Conflict:
     return Conflict(f"Container {identifier} is restarting, wait until the container is running")
 
 
+PORTS_DISCARDED = "Published ports are discarded when using host network mode"
+
+
+def port_allocated(address: str, port: int) -> Internal:
+    return Internal(f"Bind for {address}:{port} failed: port is already allocated")
+
+
+def all_ports_allocated() -> Internal:
+    return Internal("all ports are allocated")
+
+
+def cannot_bind(host: str, container: str, reason: str, *, chosen: str = "") -> Internal:
+    which = f"host port {chosen}" if chosen else "host port"
+    return Internal(f"failed to bind {which} for {host}:{container}: {reason}")
+
+
+def connectivity_failed(name: str, endpoint_id: str, reason: str) -> Internal:
+    what = f"driver failed programming external connectivity on endpoint {name} ({endpoint_id})"
+    return Internal(f"{what}: {reason}")
+
+
 def logging_failed(reason: str) -> Internal:
     return Internal(f"failed to create task for container: {reason}")
 

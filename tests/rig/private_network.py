@@ -12,7 +12,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
@@ -107,6 +107,30 @@ def neighbour(name: str, here: str, there: str, *, mtu: int = 1500, default: boo
     return namespace
 
 
+@contextmanager
+def other_host(name: str, here: Sequence[str], there: Sequence[str]) -> Iterator[int]:
+    """As `neighbour`, also for IPv6, in the namespace of the machine: nothing of it stays."""
+    namespace = new_namespace()
+    try:
+        with Socket() as route:
+            mac, peer_mac = (bytes([2, *os.urandom(5)]) for _ in range(2))
+            route.execute(
+                rtnetlink.add_veth(name, "eth0", mac=mac, peer_mac=peer_mac, mtu=1500, peer_netns=namespace)
+            )
+            for address in here:
+                _configure(route, name, address)
+        for address in there:
+            inside(namespace, lambda: _configure_new("eth0", address))  # noqa: B023 - it is called at once
+        yield namespace
+    finally:
+        with Socket() as route:
+            link = rtnetlink.link(route, name)
+            if link is not None:
+                route.execute(rtnetlink.delete_link(link.index, name))
+        _opened.remove(namespace)
+        os.close(namespace)
+
+
 def _configure_new(name: str, address: str) -> None:
     with Socket() as route:
         _configure(route, name, address)
@@ -116,8 +140,11 @@ def _configure(route: Socket, name: str, address: str) -> None:
     link = rtnetlink.link(route, name)
     assert link is not None
     host, _, length = address.partition("/")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if family == socket.AF_INET6:  # usable at once, without asking others for it first
+        _write(f"/proc/sys/net/ipv6/conf/{name}/accept_dad", b"0")
     route.execute(
-        rtnetlink.add_address(link.index, socket.inet_aton(host), int(length)),
+        rtnetlink.add_address(link.index, socket.inet_pton(family, host), int(length)),
         rtnetlink.set_link(link.index, name, up=True),
     )
 
@@ -153,6 +180,32 @@ def echo(server: int, port: int = 7000) -> Iterator[Future[str]]:
         listener.settimeout(3)
         with ThreadPoolExecutor(1) as executor:
             yield executor.submit(serve, listener)
+
+
+@contextmanager
+def echo_datagrams(server: int, port: int = 7000) -> Iterator[list[str]]:
+    """Answer datagrams in a namespace; yields the addresses they came from."""
+    clients: list[str] = []
+    done = False
+
+    def serve(bound: socket.socket) -> None:
+        while not done:
+            try:
+                data, client = bound.recvfrom(100)
+            except TimeoutError:
+                continue
+            clients.append(client[0])
+            bound.sendto(data, client)
+
+    with inside(server, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as bound:
+        bound.bind(("0.0.0.0", port))
+        bound.settimeout(0.1)
+        with ThreadPoolExecutor(1) as executor:
+            executor.submit(serve, bound)
+            try:
+                yield clients
+            finally:
+                done = True
 
 
 def connect(address: str, port: int = 7000, timeout: float = 2.0) -> bool:

@@ -22,6 +22,7 @@ from proa.content import ContentStore
 from proa.engine.containers import adopt
 from proa.engine.containers.containers import Containers
 from proa.engine.containers.launching import Launcher
+from proa.engine.containers.publishing import Publishing
 from proa.engine.database import Database
 from proa.engine.events import Events
 from proa.engine.images.commit import Committer
@@ -40,6 +41,7 @@ from proa.errors import Conflict, Forbidden
 from proa.network.default_bridge import DefaultBridge
 from proa.network.default_bridge import names as bridge_names
 from proa.network.isolated import IsolatedPool
+from proa.network.ports import Ports
 from proa.registry import Registry
 from proa.snapshots.layers import Layers
 from proa.snapshots.trash import Trash
@@ -91,6 +93,8 @@ class Engine:
             launcher=self.launcher,
             trash=self.trash,
         )
+        self.ports = Ports(table)
+        self.networks.companions.append(Publishing(self.containers, self.ports))
         self.registry = Registry(mirrors=settings.registry_mirrors, insecure=settings.insecure_registries)
         self.images = Images(self.database, self.content, self.layers, self.events, lambda: self.containers.all())
         self.puller = Puller(
@@ -151,6 +155,7 @@ class Engine:
         await self.registry.close()
         # Networks that nobody is on go with the engine; another start makes them anew in 20 ms.
         busy = frozenset(endpoint.network_id for endpoint in self._places())
+        await asyncio.to_thread(self.ports.close)
         await asyncio.to_thread(self.networks.close, busy)
         await asyncio.to_thread(self.bridge.close if busy else self.bridge.teardown)
         if not any(record.running for record in self.containers.all()):

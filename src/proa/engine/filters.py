@@ -109,9 +109,13 @@ def _by_exposed_port(values: list[str]) -> Test:
 
 
 def _by_published_port(values: list[str]) -> Test:
-    for value in values:
-        _ports("publish", value)
-    return lambda record: False  # no port is published
+    """The port is the container's, as with Docker."""
+    wanted = {port for value in values for port in _ports("publish", value)}
+    return lambda record: any(
+        f"{port}/{each.protocol}" in wanted
+        for each in record.options.port_bindings
+        for port in range(each.port, each.port + each.count)
+    )
 
 
 _TESTS: dict[str, Callable[[list[str]], Test]] = {

@@ -124,6 +124,20 @@ class EndpointOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     gateway_priority: int = 0  # the default route leads to the network with the highest
 
 
+class PortBinding(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`--publish`: `count` consecutive ports of the container, one to one from the host's port `first` on.
+
+    A single port may be given the first of `first` to `last` that is free. 0 and 0 is any port.
+    """
+
+    protocol: str
+    port: int
+    count: int = 1
+    host_address: str = ""  # "" is every address, or what the network says
+    first: int = 0
+    last: int = 0
+
+
 class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Everything `create` can be told. Empty means: what the image says, else Docker's default."""
 
@@ -147,6 +161,8 @@ class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     stop_signal: str = ""
     stop_timeout: int | None = None  # seconds; -1 waits for ever
     exposed_ports: list[str] = []  # "80/tcp"
+    port_bindings: list[PortBinding] = []
+    publish_all: bool = False  # exposed ports without a binding get any port
     platform: str = ""
     restart_policy: RestartPolicy = msgspec.field(default_factory=RestartPolicy)
     healthcheck: Healthcheck | None = None

@@ -9,6 +9,7 @@ import msgspec
 
 from proa.engine.options import ContainerOptions, EndpointOptions
 from proa.errors import Conflict
+from proa.network.published import Published
 
 
 class Status(StrEnum):
@@ -133,6 +134,7 @@ class Container(msgspec.Struct, kw_only=True):
     state: State = msgspec.field(default_factory=State)
     mounts: list[MountPoint] = []
     endpoints: dict[str, EndpointRecord] = {}  # by the network's name, in the order of the interfaces
+    ports: list[Published] = []  # while it runs
     request: dict[str, Any] = {}
     warnings: list[str] = []
 

@@ -80,20 +80,26 @@ def equal(data: bytes, register: int = 1) -> bytes:
     return _expression("cmp", _u32(1, register), _u32(2, _CMP_EQ), _value(3, data))
 
 
+def unequal(data: bytes, register: int = 1) -> bytes:
+    """Go on if the register holds something else."""
+    return _expression("cmp", _u32(1, register), _u32(2, _CMP_NEQ), _value(3, data))
+
+
+def masked(mask: bytes, register: int = 1) -> bytes:
+    """Keep the bits of `mask` in the register: the prefix of an address."""
+    return _expression(
+        "bitwise",
+        _u32(1, register),
+        _u32(2, register),
+        _u32(3, len(mask)),
+        _value(4, mask),
+        _value(5, bytes(len(mask))),
+    )
+
+
 def any_bit(mask: int, register: int = 1) -> tuple[bytes, bytes]:
     """Go on if the register, a number of the machine's byte order, has a bit of `mask`."""
-    number = mask.to_bytes(4, sys.byteorder)
-    return (
-        _expression(
-            "bitwise",
-            _u32(1, register),
-            _u32(2, register),
-            _u32(3, 4),
-            _value(4, number),
-            _value(5, bytes(4)),
-        ),
-        _expression("cmp", _u32(1, register), _u32(2, _CMP_NEQ), _value(3, bytes(4))),
-    )
+    return masked(mask.to_bytes(4, sys.byteorder), register), unequal(bytes(4), register)
 
 
 def lookup(set_name: str, register: int = 1, *, invert: bool = False, result: int | None = None) -> bytes:

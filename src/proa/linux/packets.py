@@ -21,8 +21,8 @@ Socket = _socket.socket
 _UNIX, _SEQPACKET = int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)
 _SOL_SOCKET, _SCM_RIGHTS, _CLOEXEC = socket.SOL_SOCKET, socket.SCM_RIGHTS, int(socket.MSG_CMSG_CLOEXEC)
 _MAX_PACKET = 1 << 18
-_MAX_DESCRIPTORS = 4
-_ANCILLARY = socket.CMSG_SPACE(4 * _MAX_DESCRIPTORS)
+MAX_DESCRIPTORS = 253  # the kernel's limit: <net/scm.h> SCM_MAX_FD
+_ANCILLARY = socket.CMSG_SPACE(4 * MAX_DESCRIPTORS)
 _decode = json.JSONDecoder().raw_decode
 _encode = json.JSONEncoder().encode
 

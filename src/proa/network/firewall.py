@@ -6,16 +6,19 @@ The rules never change; networks are elements of the sets they look into:
     neighbours   pairs of bridges between which containers may talk: (b, b) where a network allows it inside
     outgoing     bridges whose containers may leave the host (networks that are not internal)
     masqueraded  those of them whose containers do it under the host's address
+    hairpins     (b, b) for every bridge b of ours
 
-Published ports are destination NAT, whose connections `forward` accepts by their state. A network appears
-and goes by one transaction of a few elements (15 microseconds), and no process is started.
+Published ports are destination NAT (`port_rules.py`), whose connections `forward` accepts by their state. A
+network appears and goes by one transaction of a few elements (15 microseconds), and no process is started.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import errno
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from proa.errors import KernelError
 from proa.linux import nft_expressions as expression
 from proa.linux.nftables import (
     IFNAME,
@@ -23,13 +26,17 @@ from proa.linux.nftables import (
     NF_DROP,
     NF_INET_FORWARD,
     NF_INET_POST_ROUTING,
+    NFPROTO_INET,
     PRIORITY_FILTER,
     PRIORITY_SRCNAT,
     Nftables,
     Transaction,
     interface,
 )
+from proa.network import port_rules
 from proa.network.failures import kernel_errors
+from proa.network.host import filtered_by_bridges
+from proa.network.published import Mapping
 
 _FROM = expression.meta(expression.META_IIFNAME)
 _TO = expression.meta(expression.META_OIFNAME)
@@ -38,7 +45,13 @@ _NOT_OURS = expression.lookup("bridges", invert=True)
 _ACCEPT = expression.verdict(NF_ACCEPT)
 _ESTABLISHED = expression.CT_STATE_ESTABLISHED | expression.CT_STATE_RELATED
 
-_SETS = {"bridges": IFNAME, "neighbours": IFNAME + IFNAME, "outgoing": IFNAME, "masqueraded": IFNAME}
+_SETS = {
+    "bridges": IFNAME,
+    "neighbours": IFNAME + IFNAME,
+    "outgoing": IFNAME,
+    "masqueraded": IFNAME,
+    "hairpins": IFNAME + IFNAME,
+}
 
 _FORWARD = (
     (_FROM, _NOT_OURS, _TO, _NOT_OURS, _ACCEPT),
@@ -50,6 +63,7 @@ _FORWARD = (
     (expression.counter(), expression.verdict(NF_DROP)),
 )
 _POSTROUTING = (
+    *port_rules.POSTROUTING,
     (
         # The interface of origin is known here since Linux 5.7.
         *(_FROM, expression.lookup("masqueraded"), _TO, _NOT_OURS),
@@ -77,6 +91,7 @@ class Rules:
         """Yield (set, key) for every place where the network appears."""
         name = interface(self.bridge)
         yield "bridges", name
+        yield "hairpins", name + name
         if not self.isolated:
             yield "neighbours", name + name
         if not self.internal:
@@ -100,20 +115,28 @@ class Firewall:
         """Close the connection; the table stays."""
         self._nftables.close()
 
-    def reset(self, networks: Iterable[Rules]) -> None:
-        """Replace the table, whatever it was, by one with these networks. No packet sees it half-made."""
+    def reset(self, networks: Iterable[Rules], ports: Iterable[Mapping] = ()) -> None:
+        """Replace the table, whatever it was, by one with these networks and ports.
+
+        No packet sees it half-made.
+        """
         transaction = Transaction()
         transaction.table(self.name)
         transaction.delete_table(self.name)
         transaction.table(self.name)
         for name, key in _SETS.items():
             transaction.set(self.name, name, key)
-        for name, kind, hook, priority, rules in _CHAINS:
+        for name, (key, value) in port_rules.MAPS.items():
+            transaction.set(self.name, name, key, value)
+        chains = (*_CHAINS, *port_rules.chains(filtered_by_bridges()))
+        for name, kind, hook, priority, rules in chains:
             transaction.base_chain(self.name, name, kind=kind, hook=hook, priority=priority)
             for rule in rules:
                 transaction.rule(self.name, name, *rule)
         for network in networks:
             self._put(transaction, network)
+        for name, entries in port_rules.elements(ports).items():
+            transaction.mapping(self.name, name, entries)
         self._commit(transaction)
 
     def add(self, network: Rules) -> None:
@@ -128,6 +151,39 @@ class Firewall:
         for name, key in network.elements():
             transaction.delete_elements(self.name, name, [key])
         self._commit(transaction)
+
+    def publish(self, ports: Sequence[Mapping]) -> None:
+        """Lead ports to a container, away from whatever container they led to."""
+        wanted = port_rules.elements(ports)
+        transaction = Transaction()
+        for name, entries in wanted.items():
+            transaction.mapping(self.name, name, entries, exclusive=True)
+        try:
+            self._commit(transaction)
+        except KernelError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            self.withdraw(ports)
+            self._commit(transaction)
+
+    def withdraw(self, ports: Sequence[Mapping]) -> None:
+        """Lead ports nowhere; those that lead nowhere, or a table that others have deleted, are no error."""
+        unwanted = {name: list(entries) for name, entries in port_rules.elements(ports).items()}
+        try:
+            self._delete(unwanted)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            with kernel_errors():
+                present = {name: set(self._nftables.elements(NFPROTO_INET, self.name, name)) for name in unwanted}
+            self._delete({name: [key for key in keys if key in present[name]] for name, keys in unwanted.items()})
+
+    def _delete(self, elements: dict[str, list[bytes]]) -> None:
+        transaction = Transaction()
+        for name, keys in elements.items():
+            transaction.delete_elements(self.name, name, keys)
+        if transaction.messages:
+            self._commit(transaction)
 
     def exists(self) -> bool:
         """Whether the kernel has the table."""

@@ -7,12 +7,18 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from proa.errors import Unavailable
 from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
+from proa.linux.nftables import NFPROTO_IPV4, NFPROTO_IPV6
 
 DEFAULT_MTU = 1500
+_BRIDGE_FILTERS = {
+    NFPROTO_IPV4: "/proc/sys/net/bridge/bridge-nf-call-iptables",
+    NFPROTO_IPV6: "/proc/sys/net/bridge/bridge-nf-call-ip6tables",
+}
 _LOCKED_AT_MOST = 10.0  # seconds
 _POLL = 0.005
 
@@ -34,6 +40,15 @@ def uplink_mtu(route: Socket, bridge: str) -> int:
 def has_bridges(route: Socket) -> bool:
     """Whether somebody else on this host may need forwarding by now."""
     return any(link.kind == "bridge" for link in rtnetlink.links(route))
+
+
+def filtered_by_bridges() -> list[int]:
+    """Return the families whose packets pass the firewall when bridges switch them, as well (br_netfilter).
+
+    Of the calling thread's namespace.
+    """
+    switches = ((family, Path(path)) for family, path in _BRIDGE_FILTERS.items())
+    return [family for family, path in switches if path.exists() and path.read_bytes().strip() != b"0"]
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from proa.runtime.sandbox import Sandbox
 from proa.shim import protocol
 from proa.shim.client import Client
 from proa.shim.logs import open_log
+from proa.shim.relay import Relay
 from proa.shim.server import RequestError, Server
 from proa.shim.session import Session
 
@@ -48,7 +49,7 @@ class Shim:
 
     OPERATIONS = frozenset((
         "open", "create", "start", "attach", "exec", "resize", "kill", "pause", "resume", "update",
-        "memory", "state", "processes", "stats", "release",
+        "memory", "ports", "state", "processes", "stats", "release",
     ))  # fmt: skip
 
     def __init__(self, cgroup_parent: str) -> None:
@@ -61,6 +62,7 @@ class Shim:
         self.paused = False
         self._memory = -1
         self._by_pid: dict[int, Session] = {}
+        self._relay = Relay(self.loop)
         self.server = Server(self.loop, self.perform, self._alone)
         self._sandbox: Sandbox | None = Sandbox(cgroup_parent=cgroup_parent)
         self._watch_children()
@@ -135,6 +137,18 @@ class Shim:
         if descriptors:  # after the start: where it fails, the engine tells the client
             session.attach(Client(self.loop, descriptors.pop(), message["client"]))
         return {"pid": started.pid}
+
+    def do_ports(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        """Hold published ports, bound sockets, until the container ends. `ports` is where each leads in it.
+
+        `addresses` is the container's, for all ports, those held already as well; without it they are given back.
+        """
+        if "addresses" not in message:
+            self._relay.close()
+            return
+        self._relay.move(*message["addresses"])
+        for port in message["ports"]:
+            self._relay.add(descriptors.pop(0), port)
 
     def do_attach(self, message: dict[str, Any], descriptors: list[int]) -> None:
         """Attach the client whose socket came along to the container or one of its execs."""
@@ -248,6 +262,7 @@ class Shim:
 
     def _abandon(self) -> None:
         """The container did not start: say no more, but let clients read what there is."""
+        self._relay.close()
         self.server.unlisten(self.directory)
         container, self.container = self.container, None
         self.sessions[""].close_log()
@@ -311,6 +326,7 @@ class Shim:
 
     def _container_exited(self, session: Session, code: int) -> None:
         assert self.container is not None
+        self._relay.close()  # before the end is told: the next start wants the ports
         cgroup = self.container.cgroup
         if cgroup.processes():
             cgroup.kill(signal.SIGKILL)  # a shared pid namespace does not end with process 1

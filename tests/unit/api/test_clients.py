@@ -144,7 +144,7 @@ def test_docker_understands_the_answers(cli: Cli, arguments: tuple[str, ...], sh
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (("run", "-p", "80:80", "busybox"), "publishing ports (PortBindings): not supported yet"),
+        (("run", "--isolation", "hyperv", "busybox"), "isolation (Isolation): not supported yet"),
         (("run", "--storage-opt", "size=1G", "busybox"), "storage options (StorageOpt): not supported yet"),
         (("network", "create", "mine"), "user-defined networks are not supported yet"),
         (("rm", "nobody"), "No such container: nobody"),
@@ -189,7 +189,7 @@ def test_docker_py_tells_missing_images(sdk: docker.DockerClient) -> None:
     with pytest.raises(ImageNotFound):
         sdk.containers.create("nothing")
     with pytest.raises(APIError, match="not supported yet"):
-        sdk.containers.create("busybox", ports={"80/tcp": 80})
+        sdk.containers.create("busybox", storage_opt={"size": "1G"})
 
 
 def test_docker_py_knows_the_other_nouns(sdk: docker.DockerClient) -> None:

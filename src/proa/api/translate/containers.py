@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proa.api.translate import gates, networks, status
+from proa.api.translate import gates, networks, ports, status
 from proa.api.versions import Version
 from proa.engine.records import Container, MountPoint
 from proa.times import SECOND
@@ -42,7 +42,7 @@ def summary(record: Container, image: str, now: int, version: Version) -> dict[s
         "ImageID": record.image_id,
         "Command": command(record),
         "Created": record.created // SECOND,
-        "Ports": networks.port_list(record),
+        "Ports": ports.port_list(record),
         "Labels": record.options.labels,
         "State": str(record.state.status),
         "Status": status.describe(record.state, now),

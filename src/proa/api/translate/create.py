@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from proa.api.translate import endpoints, supervision
+from proa.api.translate import endpoints, ports, supervision
 from proa.api.translate.mounts import mounts
 from proa.api.translate.unsupported import refuse
 from proa.api.types import host_config as wire
@@ -16,6 +16,7 @@ from proa.api.types.containers import CreateBody
 from proa.engine import options as engine
 from proa.errors import InvalidArgument
 from proa.linux import capabilities
+from proa.network.published import PROTOCOLS
 
 EPHEMERAL = "org.proa.ephemeral"  # an annotation or a label
 
@@ -24,6 +25,8 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
     """Return what the engine is asked for. Raises `InvalidArgument` or `Unsupported`."""
     host = body.host_config
     refuse(body)
+    if host.network_mode.startswith("container:"):
+        ports.check_shared(body)
     annotations = host.annotations or {}
     return engine.ContainerOptions(
         image=body.image,
@@ -46,6 +49,8 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         stop_signal=body.stop_signal or "",
         stop_timeout=body.stop_timeout if isinstance(body.stop_timeout, int) else None,
         exposed_ports=[_port(text) for text in body.exposed_ports or ()],
+        port_bindings=ports.bindings(host),
+        publish_all=host.publish_all_ports,
         platform=platform,
         restart_policy=supervision.restart_policy(host.restart_policy, auto_remove=host.auto_remove),
         healthcheck=supervision.healthcheck(body, annotations),
@@ -220,9 +225,9 @@ def _port(text: str) -> str:
     for each in (first, last or first):
         if not (each.isascii() and each.isdecimal() and int(each) < 65536):
             raise InvalidArgument(f"invalid port specification: {text}")
-    if protocol not in ("", "tcp", "udp", "sctp"):
+    if protocol.lower() not in ("", *PROTOCOLS):
         raise InvalidArgument(f"invalid proto: {protocol}")
-    return f"{number}/{protocol or 'tcp'}"
+    return f"{number}/{protocol.lower() or 'tcp'}"
 
 
 def _extra_host(text: str) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from proa import cgroups, times
 from proa.api.request import without_nulls
-from proa.api.translate import networks, supervision
+from proa.api.translate import networks, ports, supervision
 from proa.api.translate.containers import mount
 from proa.api.types.containers import Config, CreateBody
 from proa.api.types.host_config import HostConfig
@@ -151,7 +151,7 @@ def _config(record: Container, body: CreateBody) -> dict[str, Any]:
     declared = [each.target for each in options.mounts if each.from_image]
     config["Volumes"] = {path: {} for path in [*(body.volumes or ()), *declared]} or None
     if options.exposed_ports:
-        config["ExposedPorts"] = {port: {} for port in networks.expanded(options.exposed_ports)}
+        config["ExposedPorts"] = {port: {} for port in ports.expanded(options.exposed_ports)}
     if options.healthcheck and (check := supervision.configuration(options.healthcheck)):
         config["Healthcheck"] = check
     if options.stop_signal:
@@ -169,7 +169,7 @@ def _network_settings(record: Container) -> dict[str, Any]:
         "SandboxID": next((place.endpoint_id for place in record.endpoints.values()), ""),
         # A file of the namespace for nsenter(1) and its like; Docker keeps one mounted, Proa leaves no mounts.
         "SandboxKey": f"/proc/{record.state.pid}/ns/net" if record.running else "",
-        "Ports": networks.port_map(record),
+        "Ports": ports.port_map(record),
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,

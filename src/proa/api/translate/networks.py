@@ -1,4 +1,4 @@
-"""Networks, and the places and ports of containers on them, as lists and `inspect` show them."""
+"""Networks, and the places of containers on them, as lists and `inspect` show them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from proa.api.types.containers import EndpointSettings, IpamConfig
 from proa.engine.networks import naming
 from proa.engine.networks.records import Network, Subnet
 from proa.engine.records import Container, EndpointRecord
-
-_WITHOUT_PORTS = ("host", "none")
 
 
 def document(network: Network, members: list[Container]) -> dict[str, Any]:
@@ -104,26 +102,3 @@ def endpoint(record: Container, place: EndpointRecord) -> dict[str, Any]:
 
 
 NOWHERE: dict[str, Any] = msgspec.to_builtins(EndpointSettings())
-
-
-def port_map(record: Container) -> dict[str, None]:
-    """Return `NetworkSettings.Ports` of a running container: exposed ports; none is published."""
-    if not record.running or not record.endpoints or record.options.network_mode in _WITHOUT_PORTS:
-        return {}
-    return dict.fromkeys(expanded(record.options.exposed_ports))
-
-
-def port_list(record: Container) -> list[dict[str, Any]]:
-    """Return `Ports` of the container list."""
-    ports = (port.partition("/") for port in port_map(record))
-    return [{"PrivatePort": int(number), "Type": protocol} for number, _, protocol in ports]
-
-
-def expanded(ports: list[str]) -> list[str]:
-    """Return single ports for ranges: "8000-8001/tcp" is two."""
-    result = []
-    for port in ports:
-        numbers, _, protocol = port.partition("/")
-        first, _, last = numbers.partition("-")
-        result += [f"{number}/{protocol or 'tcp'}" for number in range(int(first), int(last or first) + 1)]
-    return result

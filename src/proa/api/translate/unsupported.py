@@ -15,8 +15,6 @@ class _Refusal(NamedTuple):
 
 
 _REFUSALS = (
-    _Refusal("publishing ports (PortBindings)", lambda body: any(body.host_config.port_bindings.values())),
-    _Refusal("publishing all ports (PublishAllPorts)", lambda body: body.host_config.publish_all_ports),
     _Refusal("links (Links)", lambda body: body.host_config.links),
     _Refusal("device requests (DeviceRequests, --gpus)", lambda body: body.host_config.device_requests),
     _Refusal("user namespaces (UsernsMode)", lambda body: body.host_config.userns_mode not in ("", "host")),

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from proa.cli.command import Invocation
 
 
+_HIGHEST = 65535
+
+
 def _run(invocation: Invocation) -> None:
     container, *wanted = invocation.arguments
     published = invocation.client.get(f"/containers/{container}/json")["NetworkSettings"].get("Ports") or {}
     if wanted:
-        port = wanted[0] if "/" in wanted[0] else f"{wanted[0]}/tcp"
+        number, _, protocol = wanted[0].partition("/")
+        _check(number)
+        port = f"{number}/{protocol or 'tcp'}"
         if not published.get(port):
             raise Failure(f"Error: No public port '{wanted[0]}' published for {container}")
         invocation.print(*(_host(binding) for binding in published[port]))
@@ -28,6 +33,16 @@ def _run(invocation: Invocation) -> None:
             for binding in published[port] or []
         )
     )
+
+
+def _check(number: str) -> None:
+    if not (number.isascii() and number.isdecimal()):
+        problem = "invalid syntax"
+    elif int(number) > _HIGHEST:
+        problem = "value out of range"
+    else:
+        return
+    raise Failure(f'Error: invalid port ({number}): strconv.ParseUint: parsing "{number}": {problem}')
 
 
 def _host(binding: dict[str, Any]) -> str:

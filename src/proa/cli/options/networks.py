@@ -183,6 +183,8 @@ def _expose_problem(text: str, ports: str) -> str:
 
 
 def _published(text: str) -> list[tuple[str, dict[str, str]]]:
+    if "=" in text:
+        text = _from_fields(text)
     ports, protocol = _protocol(text)
     rest, _, container = ports.rpartition(":")
     if rest.startswith("["):
@@ -211,6 +213,17 @@ def _published(text: str) -> list[tuple[str, dict[str, str]]]:
         (f"{first + step}/{protocol}", {"HostIp": host_address, "HostPort": str(host_first + step)})
         for step in range(last - first + 1)
     ]
+
+
+def _from_fields(text: str) -> str:
+    """Return "8080:80/tcp" of "published=8080,target=80,protocol=tcp"."""
+    given = {"published": "", "target": "", "protocol": "tcp"}
+    for field in text.split(","):
+        name, separator, value = field.partition("=")
+        if not separator or not name:
+            raise InvalidArgument(f"invalid publish opts format (should be name=value but got '{field}')")
+        given[name] = value
+    return f"{given['published']}:{given['target']}/{given['protocol']}"
 
 
 def _protocol(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from proa import cgroups, ids, times
+from proa import cgroups, ids, times, wording
 from proa.engine import names, resources
 from proa.engine.containers import config, health, mountpoints, view
 from proa.engine.logs import drivers
@@ -80,7 +80,8 @@ def _check(containers: Containers, options: ContainerOptions) -> list[str]:
     security = Security.of(options, containers.filters)
     limits = resources.specification(options, options.privileged)
     checks = health.examine(options.healthcheck) if options.healthcheck else []
-    return [*resources.warnings(options), *cgroups.unsupported(limits), *security.warnings, *checks]
+    ports = [wording.PORTS_DISCARDED] if options.network_mode == "host" and options.port_bindings else []
+    return [*ports, *resources.warnings(options), *cgroups.unsupported(limits), *security.warnings, *checks]
 
 
 def _platform_warnings(options: ContainerOptions, image: Image) -> list[str]:

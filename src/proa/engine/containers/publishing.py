@@ -1,0 +1,250 @@
+"""Published ports of containers: claimed before the program starts, led to it, given back at its end.
+
+The network that a container's default route leads to gets its ports, for IPv4 and IPv6 each. The sockets that
+claim them go to the container's shim and live as long as it; what leads packets is the firewall. So ports
+outlive the engine, and nothing is left of them when a container has ended, whoever sees it. Of the state the
+record is enough: an engine that starts leads the ports of running containers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from proa import wording
+from proa.engine.networks import routes
+from proa.engine.networks.drivers import bridge_name
+from proa.engine.networks.records import DEFAULT, Network
+from proa.engine.records import Container, EndpointRecord
+from proa.errors import Internal, ProaError
+from proa.linux.packets import MAX_DESCRIPTORS
+from proa.network.claims import BindFailure, Claim, Wish, claim, host_has_ipv6
+from proa.network.ports import Ports
+from proa.network.published import ANY4, ANY6, Mapping, Published, runs
+
+if TYPE_CHECKING:
+    from proa.engine.containers.containers import Containers
+    from proa.engine.containers.shims import ShimConnection
+    from proa.engine.options import ContainerOptions
+
+_Leading = tuple[EndpointRecord | None, EndpointRecord | None]  # of IPv4 and of IPv6
+_MOST_SOCKETS = 2  # of a claim
+_DRIVER = "bridge"  # of networks whose containers are behind this host
+_DEFAULT_ADDRESS = "com.docker.network.bridge.host_binding_ipv4"
+
+
+class Publishing:
+    """The companion of `engine/networks/companions.py` that sees to ports."""
+
+    def __init__(self, containers: Containers, ports: Ports) -> None:
+        self._containers = containers
+        self._ports = ports
+
+    async def begin(self, record: Container, endpoint: EndpointRecord, network: Network, namespace: str) -> None:
+        """Publish a container's ports with the last of the places that they lead to; move them if they are."""
+        if not wanted(record.options):
+            return
+        leading = self._leading(record)
+        if not _is_among(endpoint, leading) or not all(place.attached for place in leading if place):
+            return
+        try:
+            if record.ports:
+                await self._move(record, leading)
+            else:
+                await self._publish(record, leading)
+        except ProaError as error:
+            raise wording.connectivity_failed(record.name, endpoint.endpoint_id, error.message) from error
+
+    def resume(self, record: Container, endpoint: EndpointRecord, network: Network) -> None:
+        """Lead ports again, whose sockets have been with the shim all the time."""
+        leading = self._leading(record)
+        if record.ports and _is_among(endpoint, leading):
+            self._ports.lead(_mappings(record.ports, leading), self._bridge(leading))
+
+    def end(self, record: Container, endpoint: EndpointRecord, network: Network | None) -> None:
+        """Lead ports nowhere, or to the network that is left to a container that goes on."""
+        if not record.ports or not (endpoint.address or endpoint.address6):
+            return
+        published, goes_on = record.ports, record.running
+        self._ports.withdraw([Mapping(run, endpoint.address, endpoint.address6) for run in published])
+        if not goes_on:
+            record.ports = []
+            return
+        leading = self._leading(record, without=endpoint)
+        if any(leading):
+            self._containers.later(self._move(record, leading))
+        else:
+            record.ports = []
+            self._containers.later(self._give_back(record))
+
+    def _leading(self, record: Container, without: EndpointRecord | None = None) -> _Leading:
+        """Return the places that the ports of IPv4 and of IPv6 lead to: where the default routes lead."""
+        networks = self._containers.networks
+        places = [
+            (place, network)
+            for place in record.endpoints.values()
+            if place is not without and (network := networks.named(place.network))
+        ]
+        bridged = {network.name for _, network in places if network.driver == _DRIVER}
+        v4, v6 = (record.endpoints[name] if name in bridged else None for name in routes.choose(places))
+        return v4, v6
+
+    async def _publish(self, record: Container, leading: _Leading) -> None:
+        target = _addresses(leading)
+        published: list[Published] = []
+        claims = self._claims(record, leading, target, published)
+        try:
+            while batch := _take(claims):
+                await self._hand_over(record, batch, target)
+            record.ports = runs(sorted(published, key=lambda each: (each.protocol, each.host_address, each.port)))
+            if record.ports:
+                await self._lead(record.ports, leading)
+        except BaseException:
+            record.ports = []
+            if record.running:
+                self._containers.later(self._give_back(record))
+            raise
+
+    def _claims(
+        self, record: Container, leading: _Leading, target: tuple[str, str], published: list[Published]
+    ) -> Iterator[Claim]:
+        """Claim what is wished for, and note it in `published`; raises `Internal` in Docker's words."""
+        for wish in wishes(record.options, self._host_addresses(leading), target):
+            try:
+                for each in claim(wish, self._ports.ephemeral):
+                    published += each.published
+                    yield each
+            except BindFailure as failure:
+                raise self._explained(wish, target, published, failure) from failure
+
+    async def _hand_over(self, record: Container, batch: list[Claim], target: tuple[str, str]) -> None:
+        sockets = [(each, one.published[0].port) for one in batch for each in one.sockets]
+        try:
+            await self._connection(record).request(
+                "ports",
+                descriptors=[socket.fileno() for socket, _ in sockets],
+                ports=[port for _, port in sockets],
+                addresses=target,
+            )
+        finally:
+            for one in batch:
+                one.close()
+
+    def _explained(
+        self, wish: Wish, target: tuple[str, str], own: list[Published], failure: BindFailure
+    ) -> Internal:
+        others = [run for other in self._containers.all() for run in other.ports]
+        for run in (*others, *own):
+            if run.overlaps(wish.protocol, failure.address, failure.port):
+                if wish.is_choice or not wish.first:
+                    return wording.all_ports_allocated()
+                return wording.port_allocated(run.host_address, failure.port)
+        address = target[1] if ":" in failure.address and target[1] else target[0] or target[1]
+        ports = f"{wish.first}-{wish.last}" if wish.is_choice else str(failure.port)
+        return wording.cannot_bind(
+            f"{_bracketed(failure.address)}:{ports}",
+            f"{_bracketed(address)}:{wish.port}/{wish.protocol}",
+            failure.reason,
+            chosen=str(failure.port) if wish.is_choice else "",
+        )
+
+    def _host_addresses(self, leading: _Leading) -> tuple[str, ...]:
+        """Return the host's addresses for ports that name none."""
+        place = leading[0] or leading[1]
+        network = self._containers.networks.named(place.network) if place else None
+        default = network.options.get(_DEFAULT_ADDRESS, ANY4) if network else ANY4
+        if default != ANY4:
+            return (default,)
+        return (ANY4, ANY6) if host_has_ipv6() else (ANY4,)
+
+    async def _move(self, record: Container, leading: _Leading) -> None:
+        """Lead the ports of a running container to other places of it."""
+        await self._connection(record).request("ports", ports=[], addresses=_addresses(leading))
+        await self._lead(record.ports, leading)
+
+    async def _lead(self, ports: Sequence[Published], leading: _Leading) -> None:
+        await asyncio.wrap_future(self._ports.lead(_mappings(ports, leading), self._bridge(leading)))
+
+    async def _give_back(self, record: Container) -> None:
+        await self._connection(record).request("ports", ports=[])
+
+    def _connection(self, record: Container) -> ShimConnection:
+        connection = self._containers.runs[record.id].connection
+        if connection is None:
+            raise wording.not_running(record.id)
+        return connection
+
+    def _bridge(self, leading: _Leading) -> str:
+        """Return the bridge that packets to 127.0.0.1 leave by, "" when there is none."""
+        place = leading[0]
+        network = self._containers.networks.named(place.network) if place else None
+        if network is None:
+            return ""
+        return self._containers.bridge.name if network.name == DEFAULT else bridge_name(network)
+
+
+def _is_among(endpoint: EndpointRecord, leading: _Leading) -> bool:
+    return any(place is endpoint for place in leading)
+
+
+def _addresses(leading: _Leading) -> tuple[str, str]:
+    """Return where ports lead to: the container's addresses of IPv4 and IPv6, "" where there is none."""
+    v4, v6 = leading
+    return (v4.address if v4 else "", v6.address6 if v6 else "")
+
+
+def _mappings(ports: Sequence[Published], leading: _Leading) -> list[Mapping]:
+    return [Mapping(run, *_addresses(leading)) for run in ports]
+
+
+def wanted(options: ContainerOptions) -> bool:
+    """Whether any port is to be published."""
+    return bool(options.port_bindings or (options.publish_all and options.exposed_ports))
+
+
+def wishes(options: ContainerOptions, default: tuple[str, ...], target: tuple[str, str]) -> Iterator[Wish]:
+    """Yield what a container with the addresses `target` wants: bindings first, then exposed ports.
+
+    The host's IPv4 addresses lead to IPv4 alone, as with Docker; its IPv6 addresses to whatever there is.
+    """
+    for each in options.port_bindings:
+        addresses = (each.host_address,) if each.host_address else default
+        if usable := tuple(address for address in addresses if target[0] or ":" in address):
+            yield Wish(each.protocol, each.port, usable, each.first, each.last, each.count)
+    usable = tuple(address for address in default if target[0] or ":" in address)
+    if not options.publish_all or not usable:
+        return
+    bound = {(each.protocol, each.port + step) for each in options.port_bindings for step in range(each.count)}
+    for protocol, port in sorted(_exposed(options.exposed_ports) - bound):
+        yield Wish(protocol, port, usable)
+
+
+def _exposed(ports: Sequence[str]) -> set[tuple[str, int]]:
+    found = set()
+    for each in ports:
+        numbers, _, protocol = each.partition("/")
+        first, _, last = numbers.partition("-")
+        found |= {(protocol or "tcp", port) for port in range(int(first), int(last or first) + 1)}
+    return found
+
+
+def _take(claims: Iterator[Claim]) -> list[Claim]:
+    """Return as many claims as can go to a shim at once, [] when there are no more."""
+    batch: list[Claim] = []
+    sockets = 0
+    try:
+        for each in claims:
+            batch.append(each)
+            sockets += len(each.sockets)
+            if sockets + _MOST_SOCKETS > MAX_DESCRIPTORS:
+                break
+    except BaseException:
+        for each in batch:
+            each.close()
+        raise
+    return batch
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
