@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from rig.api import Api
@@ -99,6 +101,23 @@ def test_paused(client: Client, box: str) -> None:
     client.fails("exec", box, "true", code=1, match="is paused, unpause the container before exec")
     client.ok("unpause", box)
     client.ok("exec", box, "true")
+
+
+@pytest.mark.cgroup2
+def test_a_pause_at_the_same_moment(docker: Client, api: Api) -> None:
+    """A process that begins in frozen cgroups never comes to its program: the shim must not wait for it."""
+    name = docker.detached(BUSYBOX, "sleep", "1000")
+    seen = set()
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(12):
+            prepared = [api.post(f"/containers/{name}/exec", {"Cmd": ["true"]}).json["Id"] for _ in range(3)]
+            pausing = pool.submit(api.post, f"/containers/{name}/pause")
+            starts = [pool.submit(api.post, f"/exec/{each}/start", {"Detach": True}) for each in prepared]
+            assert pausing.result().status == 204
+            seen |= {start.result().status for start in starts}
+            assert api.post(f"/containers/{name}/unpause").status == 204
+    assert seen <= {200, 409}
+    docker.ok("exec", name, "true")
 
 
 def test_ends_with_its_container(client: Client, box: str) -> None:

@@ -16,6 +16,7 @@ from proa.linux.packets import Socket, accept, receive, send
 SOCKET_NAME = "shim.sock"
 SPEC_NAME = "config.json"
 EXIT_NAME = "exit.json"
+FROZEN = "the container is paused"  # answer to an exec, whose process would freeze half-made
 FAR_BEHIND = "more of the log was written than a client can be sent at once"  # answer to an attach with logs
 
 
@@ -30,6 +31,6 @@ def connect(directory: str) -> Socket:
 
 
 __all__ = [
-    "EXIT_NAME", "FAR_BEHIND", "SOCKET_NAME", "SPEC_NAME", "Socket",
+    "EXIT_NAME", "FAR_BEHIND", "FROZEN", "SOCKET_NAME", "SPEC_NAME", "Socket",
     "accept", "connect", "listen", "receive", "send",
 ]  # fmt: skip

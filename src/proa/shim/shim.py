@@ -125,12 +125,15 @@ class Shim:
 
     def do_exec(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         """Start one more process from the specification file `spec`, with the client in `descriptors`."""
-        container, path = self._running(), message["spec"]
-        session = self.sessions[message["exec"]] = self._session(message["exec"], message["stdio"])
+        name, path = message["exec"], message["spec"]
         try:
+            container = self._running()
+            if self.paused:
+                raise RequestError(protocol.FROZEN)
+            session = self.sessions[name] = self._session(name, message["stdio"])
             started = self._launch(session, lambda streams: container.execute(path, streams))
         except BaseException:
-            del self.sessions[message["exec"]]
+            self.sessions.pop(name, None)
             raise
         finally:
             os.unlink(path)

@@ -22,6 +22,7 @@ from proa.engine.security import Security
 from proa.errors import Conflict, Internal, InvalidArgument
 from proa.runtime import users
 from proa.runtime.failure import SetupError
+from proa.shim import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +94,9 @@ class Execs:
         try:
             await self._launch(record, execution, connection, descriptors, request)
         except ShimError as error:
+            if error.message == protocol.FROZEN:  # a pause that is just being recorded, or a commit's
+                execution.started = execution.running = False
+                raise _paused(record) from error
             raise self._failed(execution, error) from error
         except ShimGone as error:
             execution.running = False
@@ -223,13 +227,17 @@ class Execs:
 
     def _running(self, record: Container) -> ShimConnection:
         if record.state.status == Status.PAUSED:
-            raise Conflict(f"Container {record.id} is paused, unpause the container before exec")
+            raise _paused(record)
         return self._containers.connection(record)
 
     def _emit(self, action: str, record: Container, execution: Exec) -> None:
         program, *arguments = execution.command
         command = f"{program} {' '.join(arguments)}"  # with the space even when nothing follows, as Docker has it
         self._containers.emit(f"{action}: {command}", record, execID=execution.id)
+
+
+def _paused(record: Container) -> Conflict:
+    return Conflict(f"Container {record.id} is paused, unpause the container before exec")
 
 
 def _check_user(user: str, pid: int) -> None:

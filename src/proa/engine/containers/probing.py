@@ -15,7 +15,7 @@ from proa.engine.containers.streams import Streams
 from proa.engine.options import Healthcheck
 from proa.engine.records import Container, Exec, Health, ProbeResult, Status
 from proa.engine.requests import ExecOptions
-from proa.errors import ProaError
+from proa.errors import Conflict, ProaError
 from proa.times import SECOND
 
 if TYPE_CHECKING:
@@ -73,13 +73,14 @@ class Probing:
             age = times.now() - record.state.started_at
             await asyncio.sleep(health.interval(check, found, age) / SECOND)
             result = await self._probe(record, check, command)
-            if health.record(check, found, result, record.state.started_at):
+            if result and health.record(check, found, result, record.state.started_at):
                 self._containers.store.save(record)
                 self._containers.emit(f"health_status: {found.status}", record)
                 if found.status == "unhealthy":
                     self._act(record, check)
 
-    async def _probe(self, record: Container, check: Healthcheck, command: list[str]) -> ProbeResult:
+    async def _probe(self, record: Container, check: Healthcheck, command: list[str]) -> ProbeResult | None:
+        """Run the check; None where it could not run because the container is paused, or just ended."""
         execs = self._containers.execs
         start, limit = times.now(), health.timeout(check) / SECOND
         output = bytearray()
@@ -87,6 +88,8 @@ class Probing:
             options = ExecOptions(command=command, attach_stdout=True, attach_stderr=True)
             execution = await execs.create(record.id, options)
             streams = await execs.streams(execution.id)
+        except Conflict:
+            return None
         except (ProaError, OSError) as error:
             return ProbeResult(start=start, end=times.now(), exit_code=-1, output=str(error))
         async with streams:
