@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import latency, peers, report, volume
+from bench import latency, names, peers, report, volume
 from bench.measure import Comparison
 from rig import standard
 from rig.engine import Engine
 from rig.registry import Registry
 
-GROUPS = ("api", "command", "at-once", "idle", "pull")
+GROUPS = ("api", "command", "at-once", "idle", "names", "pull")
 
 
 def main() -> None:
@@ -54,6 +54,7 @@ def measure(options: argparse.Namespace) -> Iterator[Comparison]:
                 "api": lambda engines: latency.by_api(engines, options.rounds),
                 "command": lambda engines: latency.by_command(engines, options.rounds),
                 "at-once": lambda engines: volume.at_once(engines, options.rounds),
+                "names": lambda engines: names.names(engines, options.rounds),
                 "idle": lambda engines: volume.idle(engines, options.idle),
             }
             if set(wanted) & set(on_disk):

@@ -2,8 +2,8 @@
 
     engine → server   {"op": "hello"}                   answered by {"version", "containers": {id: pid}, "more"}, …
                       {"op": "put", "id", "container"}  know a container (below), or what has changed of it;
-                                                        with its sockets UDP and TCP, and its namespace where
-                                                        servers are asked from there
+                                                        with its sockets UDP and TCP if they are new, and its
+                                                        namespace where servers are asked from there
                       {"op": "drop", "id"}              forget it
                       {"op": "pid", "id", "pid"}        its first process: the container is over with it
                       {"op": "leave"}                   end: another will take over

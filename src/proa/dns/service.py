@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from proa.dns.connections import Connections
 from proa.dns.directory import Endpoint
 from proa.dns.forwarder import Lane
@@ -53,8 +55,12 @@ class Service:
 
     def update(self, description: dict[str, Any], descriptors: Sequence[int]) -> None:
         """Know a container, or what has changed of it; the descriptors are this object's from now on."""
-        if descriptors:
-            self._open(descriptors)
+        *sockets, namespace = descriptors if len(descriptors) & 1 else (*descriptors, -1)
+        if sockets:
+            self._open(sockets)
+        if namespace >= 0:
+            self._close_namespace()
+            self._namespace = namespace
         endpoints = [Endpoint(each) for each in description["endpoints"]]
         self._directory.replace(self._endpoints, endpoints)
         self._endpoints = endpoints
@@ -78,13 +84,13 @@ class Service:
         self._endpoints = []
         self._forwarder.close(self._lane)
         self._close_sockets()
+        self._close_namespace()
 
     def _open(self, descriptors: Sequence[int]) -> None:
         self._close_sockets()
         self._udp = packets.adopt(descriptors[0])
         self._udp.setblocking(False)
         self._connections = Connections(self._loop, descriptors[1], self._ask)
-        self._namespace = descriptors[2] if len(descriptors) > 2 else -1
         self._loop.on_read(self._udp.fileno(), self._receive)
 
     def _close_sockets(self) -> None:
@@ -95,8 +101,10 @@ class Service:
         if self._connections is not None:
             self._connections.close()
             self._connections = None
+
+    def _close_namespace(self) -> None:
         if self._namespace >= 0:
-            packets.close_all([self._namespace])
+            os.close(self._namespace)
             self._namespace = -1
 
     def _receive(self) -> None:

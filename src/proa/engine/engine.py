@@ -31,8 +31,10 @@ from proa.engine.images.import_ import Importer
 from proa.engine.images.load import Loader
 from proa.engine.images.pull import Puller
 from proa.engine.images.save import Saver
+from proa.engine.name_service import NameService
 from proa.engine.networks import attach
 from proa.engine.networks.networks import Networks
+from proa.engine.networks.resolution import Resolution
 from proa.engine.records import EndpointRecord
 from proa.engine.runtimes import Runtimes
 from proa.engine.settings import Settings
@@ -76,6 +78,9 @@ class Engine:
             network_id=self.networks.get("bridge").id,
         )
         self.isolated = IsolatedPool()
+        self.names = NameService(settings.exec_root)
+        self.resolution = Resolution(self.names, self.networks, settings, lambda: self.containers.all())
+        self.networks.companions.append(self.resolution)
         self.launcher = Launcher(settings.cgroup_parent)
         self.volumes = Volumes(
             root / "volumes", self.database, self.events, self.trash, lambda: self.containers.all()
@@ -90,6 +95,7 @@ class Engine:
             networks=self.networks,
             bridge=self.bridge,
             isolated=self.isolated,
+            resolution=self.resolution,
             launcher=self.launcher,
             trash=self.trash,
         )
@@ -141,12 +147,14 @@ class Engine:
         await asyncio.to_thread(self.networks.setup, self.bridge, self._places())
         self.networks.describe_bridge(self.bridge)
         attach.resume(self.containers)
+        await self.resolution.start()
         self.containers.restarts.begin()
         self.trash.empty()
 
     async def close(self) -> None:
         """Stop serving; containers run on."""
         await self.containers.close()
+        await self.names.close()
         await self.launcher.close()
         await asyncio.to_thread(self.isolated.close)
         self.events.close()

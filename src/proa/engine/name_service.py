@@ -70,17 +70,18 @@ class NameService:
             self._tell(identifier)
         await self._open_all(self._known.keys() - listening.keys())
 
-    async def add(
-        self, identifier: str, description: dict[str, Any], namespace: str, sockets: NameSockets | None = None
-    ) -> None:
-        """Give a container its name server; `sockets` are those in its namespace, if they are open already."""
-        known = self._known[identifier] = Known(description, namespace)
+    async def add(self, identifier: str, known: Known, sockets: NameSockets | None = None) -> None:
+        """Give a container its name server; `sockets` are those in its namespace, if they are open already.
+
+        Raises `OSError`; the container is to be dropped then.
+        """
+        self._known[identifier] = known
         if sockets is None:
-            sockets = await asyncio.to_thread(_open, namespace)
+            sockets = await asyncio.to_thread(_open, known.namespace)
             if self._known.get(identifier) is not known:
                 sockets.close()
                 return
-        self._hand_over(identifier, sockets)
+        self._tell(identifier, sockets)
 
     def change(self, identifier: str, description: dict[str, Any]) -> None:
         """Tell what has changed of a container: names, networks, addresses."""
@@ -117,23 +118,17 @@ class NameService:
 
     # --- messages ---------------------------------------------------------------------------------------
 
-    def _tell(self, identifier: str) -> None:
+    def _tell(self, identifier: str, sockets: NameSockets | None = None) -> None:
+        """Tell of a container, with its sockets if they are new, and its namespace if servers are asked there."""
         known = self._known[identifier]
-        self._post({"op": "put", "id": identifier, "container": known.description})
-        if known.pid:
-            self._post({"op": "pid", "id": identifier, "pid": known.pid})
-
-    def _hand_over(self, identifier: str, sockets: NameSockets) -> None:
-        """Tell of a container, with its sockets and, where servers are asked from there, its namespace."""
-        known = self._known[identifier]
-        descriptors = [sockets.udp, sockets.tcp]
+        descriptors: tuple[int, ...] = (sockets.udp, sockets.tcp) if sockets else ()
         if not all(server["host"] for server in known.description["servers"]):
             try:
-                descriptors.append(os.open(known.namespace, os.O_RDONLY | os.O_CLOEXEC))
+                descriptors += (os.open(known.namespace, os.O_RDONLY | os.O_CLOEXEC),)
             except OSError:
-                sockets.close()  # it has ended; whoever saw that says so
+                packets.close_all(descriptors)  # it has ended; whoever saw that says so
                 return
-        self._post({"op": "put", "id": identifier, "container": known.description}, tuple(descriptors))
+        self._post({"op": "put", "id": identifier, "container": known.description}, descriptors)
         if known.pid:
             self._post({"op": "pid", "id": identifier, "pid": known.pid})
 
@@ -273,7 +268,7 @@ class NameService:
                 _log.warning("container %s: it has no name server now: %s", identifier, error)
                 continue
             if self._known.get(identifier) is known:
-                self._hand_over(identifier, sockets)
+                self._tell(identifier, sockets)
             else:
                 sockets.close()
 

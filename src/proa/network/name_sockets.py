@@ -28,6 +28,8 @@ ADDRESS = "127.0.0.11"
 PORT = 53
 TABLE = "proa-dns"
 _BACKLOG = 128
+_WAITING = 1 << 20  # bytes of questions in the kernel, some 1300, while the server is busy or only about to start
+_SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; needs CAP_NET_ADMIN
 _THREAD_NAMESPACE = "/proc/thread-self/ns/net"
 _PACKED = socket.inet_aton(ADDRESS)
 _PORT = PORT.to_bytes(2, "big")
@@ -61,6 +63,7 @@ def open_here() -> NameSockets:
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
         socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
     ):
+        udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _WAITING)
         udp.bind((ADDRESS, 0))
         tcp.bind((ADDRESS, 0))
         tcp.listen(_BACKLOG)

@@ -52,6 +52,7 @@ from proa.engine.logs.reading import LogLine, LogRequest, read
 from proa.engine.names import validate_container_name
 from proa.engine.networks.networks import Networks
 from proa.engine.networks.records import Network
+from proa.engine.networks.resolution import Resolution
 from proa.engine.options import ContainerOptions, Resources, RestartPolicy
 from proa.engine.records import Container, EndpointRecord, Status
 from proa.engine.requests import AttachRequest, Created, ExitStatus
@@ -85,6 +86,7 @@ class Containers:
         networks: Networks,
         bridge: DefaultBridge,
         isolated: IsolatedPool,
+        resolution: Resolution,
         launcher: Launcher,
         trash: Trash,
     ) -> None:
@@ -96,6 +98,7 @@ class Containers:
         self.networks = networks
         self.bridge = bridge
         self.isolated = isolated
+        self.resolution = resolution
         self.launcher = launcher
         self.trash = trash
         # Set by the engine: images ask back which containers there are.
@@ -160,6 +163,7 @@ class Containers:
         if new_name == old:
             raise InvalidArgument("Renaming a container with the same name as its current name")
         self.store.rename(record, new_name)
+        self.resolution.changed(record)
         self.emit("rename", record, oldName=f"/{old}")
 
     async def update(self, name: str, changes: Resources, policy: RestartPolicy | None = None) -> list[str]:

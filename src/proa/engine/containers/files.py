@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proa.engine import container_files
+from proa.engine import container_files, resolv_conf
 from proa.engine.records import Container
 from proa.engine.spec import Place
 
@@ -26,17 +26,12 @@ def write(containers: Containers, record: Container, place: Place) -> None:
     directory = settings.runtime_directory(record.id)
     place.files = paths(directory)
     _write(directory / "hostname", container_files.hostname(options.hostname))
-    _write(
-        directory / "resolv.conf",
-        container_files.resolv_conf(
-            _host_resolvers(kind),
-            options.dns or settings.dns,
-            options.dns_search or settings.dns_search,
-            options.dns_options or settings.dns_options,
-            own_network=kind != "host",
-            ipv6=any(each.address6 for each in record.endpoints.values()),
-        ),
-    )
+    if containers.resolution.is_wanted(record):
+        text = containers.resolution.embedded(record).text
+    else:
+        ipv6 = any(each.address6 for each in record.endpoints.values())
+        text = _resolv_conf(containers, record, ipv6=ipv6)
+    _write(directory / "resolv.conf", text)
     gateway = str(containers.bridge.gateway.ip)
     if kind == "host":
         extra = (container_files.extra_host(text, gateway) for text in options.extra_hosts)
@@ -47,12 +42,26 @@ def write(containers: Containers, record: Container, place: Place) -> None:
     _write(directory / "hosts", text)
 
 
-def _host_resolvers(network: str) -> str:
-    """Return the host's resolv.conf; from a network of its own a container can not reach resolved's stub."""
-    text = _host_text("/etc/resolv.conf")
-    if network != "host" and container_files.is_behind_resolved(text):
-        return _host_text(container_files.RESOLVED_PATH) or text
-    return text
+def ask_name_server(containers: Containers, record: Container) -> None:
+    """Make a running container that has got the engine's name server ask it, unless its file has been changed."""
+    path = containers.settings.runtime_directory(record.id) / "resolv.conf"
+    # Whether there was IPv6 before is no longer known.
+    if _host_text(path) in (_resolv_conf(containers, record, ipv6=ipv6) for ipv6 in (False, True)):
+        _write(path, containers.resolution.embedded(record).text)
+
+
+def _resolv_conf(containers: Containers, record: Container, *, ipv6: bool) -> str:
+    """Return the file of a container that asks the host's servers."""
+    options, settings = record.options, containers.settings
+    own_network = options.network_mode != "host"
+    return resolv_conf.resolv_conf(
+        resolv_conf.HostFile.read(own_network=own_network).text,
+        options.dns or settings.dns,
+        options.dns_search or settings.dns_search,
+        options.dns_options or settings.dns_options,
+        own_network=own_network,
+        ipv6=ipv6,
+    )
 
 
 def paths(directory: Path) -> dict[str, Path]:
@@ -70,7 +79,7 @@ def _write(path: Path, text: str) -> None:
         os.close(fd)
 
 
-def _host_text(path: str) -> str:
+def _host_text(path: str | Path) -> str:
     try:
         return Path(path).read_text(errors="surrogateescape")
     except FileNotFoundError:

@@ -69,6 +69,7 @@ async def start(containers: Containers, record: Container, *, automatic: bool = 
         record.state.restart_count, record.state.stopped_by_user = 0, False
     containers.probing.started(record)
     containers.store.save(record)
+    containers.resolution.started(record)
     containers.emit("start", record)
     containers.probing.resume(record)
     if run.early_exit:
