@@ -1,4 +1,4 @@
-"""Names in the DNS: how many a container's name server answers a second, and how long an answer takes under load."""
+"""Names in the DNS: how many a container's name server answers a second, and how long answers take under load."""
 
 from __future__ import annotations
 
