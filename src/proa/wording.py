@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proa.errors import Conflict, Internal, InvalidArgument, NotFound, Unsupported
+from proa.errors import Conflict, Forbidden, Internal, InvalidArgument, NotFound, Unsupported
 from proa.ids import short
 
 
@@ -26,8 +26,17 @@ def no_such_volume(name: str) -> NotFound:
     return NotFound(f"get {name}: no such volume")
 
 
+def no_such_plugin(name: str) -> NotFound:
+    return NotFound(f'plugin "{name}" not found')
+
+
 def no_such_network(name: str) -> NotFound:
     return NotFound(f"network {name} not found")
+
+
+def joined(problems: list[str]) -> str:
+    """Return several problems as Docker tells them: one alone, or a list."""
+    return problems[0] if len(problems) == 1 else "\n".join(f"* {problem}" for problem in problems)
 
 
 def ambiguous_network(name: str, count: int) -> InvalidArgument:
@@ -86,8 +95,8 @@ def gateway_in_use(address: str) -> Conflict:
     return Conflict(f"failed to allocate gateway ({address}): Address already in use")
 
 
-def pool_overlaps(subnet: str, clash: str) -> Conflict:
-    return Conflict(
+def pool_overlaps(subnet: str, clash: str) -> Forbidden:
+    return Forbidden(
         f"invalid pool request: Pool overlaps with other one on this address space: {subnet} and {clash}"
     )
 
@@ -105,8 +114,8 @@ def no_free_address(network: str, identifier: str) -> Conflict:
     return Conflict(f"no available IPv4 addresses on this network's address pools: {where}")
 
 
-def address_in_use() -> Conflict:
-    return Conflict("Address already in use")
+def address_in_use() -> Forbidden:
+    return Forbidden("Address already in use")
 
 
 def invalid_mac(text: str) -> InvalidArgument:

@@ -117,11 +117,13 @@ class Api:
             return False
 
     def remove_everything(self) -> None:
-        """Containers and volumes; images stay."""
+        """Containers, volumes and networks; images stay."""
         for container in self.get("/containers/json", all=1).json:
             self._remove(f"/containers/{container['Id']}", force=1, v=1)
         for volume in (self.get("/volumes").json or {}).get("Volumes") or ():
             self._remove(f"/volumes/{volume['Name']}", force=1)
+        for network in self.get("/networks", filters='{"type":["custom"]}').json:
+            self._remove(f"/networks/{network['Id']}")
 
     def _remove(self, target: str, **query: Any) -> None:
         if target in self._abandoned:

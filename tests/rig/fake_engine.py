@@ -18,8 +18,8 @@ from typing import Any
 from proa import ids, times, wording
 from proa.engine.events import Events
 from proa.engine.logs.reading import LogLine
-from proa.engine.networks import attach
-from proa.engine.options import ContainerOptions
+from proa.engine.networks import attach, remove
+from proa.engine.options import ContainerOptions, EndpointOptions
 from proa.engine.records import Container, EndpointRecord, Exec, MountPoint, Status
 from proa.engine.requests import AttachRequest, Created, ExecOptions, ExitStatus
 from proa.engine.runtimes import Runtimes
@@ -38,7 +38,7 @@ class FakeEngine:
         self.containers = FakeContainers(self)
         self.execs = self.containers.execs
         self.volumes = FakeVolumes()
-        self.networks = FakeNetworks()
+        self.networks = FakeNetworks(self.events)
         self.registry: Any = SimpleNamespace()
 
     def close(self) -> None:
@@ -100,6 +100,28 @@ class FakeContainers:
 
     def all(self) -> Sequence[Container]:
         return list(self.records.values())
+
+    async def connect(self, network: str, name: str, wishes: EndpointOptions | None = None) -> None:
+        place = EndpointRecord(network=self._engine.networks.get(network).name)
+        place.wishes = wishes or place.wishes
+        self.get(name).endpoints[place.network] = place
+
+    async def disconnect(self, network: str, name: str, *, force: bool = False) -> None:
+        del self.get(name).endpoints[self._engine.networks.get(network).name]
+
+    async def remove_network(self, name: str) -> None:
+        await remove.remove(self, self.networks.get(name))  # type: ignore[arg-type]
+
+    async def prune_networks(self, filters: dict[str, list[str]]) -> list[str]:
+        return await remove.prune(self, filters)  # type: ignore[arg-type]
+
+    @property
+    def networks(self) -> FakeNetworks:
+        return self._engine.networks
+
+    @property
+    def events(self) -> Events:
+        return self._engine.events
 
     async def start(self, name: str) -> None:
         record = self.get(name)

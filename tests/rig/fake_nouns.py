@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,12 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from proa import ids, wording
+from proa.engine.events import Events
 from proa.engine.images.history import HistoryItem
 from proa.engine.images.image import Image, Layer
 from proa.engine.images.progress import Progress, Report
 from proa.engine.images.remove import Removed
+from proa.engine.networks.options import NetworkOptions
 from proa.engine.networks.records import Network, Subnet
-from proa.errors import Unavailable
+from proa.errors import Conflict, Unavailable
 from proa.oci.image_config import ImageConfig
 
 DIFF_ID = "sha256:" + "d" * 64
@@ -155,7 +158,10 @@ class FakeVolumes:
 
 
 class FakeNetworks:
-    def __init__(self) -> None:
+    """Records only; what the engine does with them is its own code."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
         self._networks = [
             Network(id=character * 64, name=name, driver=driver, created=1, subnets=subnets)
             for character, name, driver, subnets in (
@@ -163,17 +169,35 @@ class FakeNetworks:
                 ("3", "none", "null", []),
             )
         ]  # fmt: skip
+        self.lock = asyncio.Lock()
+        self.arriving: Counter[str] = Counter()
 
     def all(self) -> Sequence[Network]:
-        return self._networks
+        return list(self._networks)
 
     def find(self, name: str) -> Network | None:
-        return next((network for network in self._networks if network.name == name), None)
+        return next((network for network in self._networks if name in (network.name, network.id)), None)
 
     named = find
 
     def get(self, name: str) -> Network:
-        for network in self._networks:
-            if network.name == name or network.id.startswith(name):
-                return network
+        if network := self.find(name):
+            return network
         raise wording.no_such_network(name)
+
+    async def create(self, wanted: NetworkOptions) -> Network:
+        if self.find(wanted.name):
+            raise Conflict(f"network with name {wanted.name} already exists")
+        network = Network(id=ids.new_id(), name=wanted.name, driver=wanted.driver or "bridge", created=2)
+        network.labels = wanted.labels
+        self._networks.append(network)
+        return network
+
+    def forget(self, network: Network) -> None:
+        self._networks.remove(network)
+
+    def bring_down(self, network: Network) -> None:
+        """Nothing is up."""
+
+    def emit(self, action: str, network: Network) -> None:
+        self._events.emit("network", action, network.id, {"name": network.name, "type": network.driver})

@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from proa.engine.networks.options import NetworkOptions
 from proa.engine.networks.records import Network
-from proa.engine.options import ContainerOptions, Resources, RestartPolicy
+from proa.engine.options import ContainerOptions, EndpointOptions, Resources, RestartPolicy
 from proa.engine.records import Container, Exec
 from proa.engine.requests import AttachRequest, Created, ExecOptions, ExitStatus
 from proa.engine.runtimes import Runtimes
@@ -106,6 +107,11 @@ class Containers(Protocol):
         pause: bool = True,
         changes: Sequence[str] = (),
     ) -> str: ...
+
+    async def connect(self, network: str, name: str, wishes: EndpointOptions | None = None) -> None: ...
+    async def disconnect(self, network: str, name: str, *, force: bool = False) -> None: ...
+    async def remove_network(self, name: str) -> None: ...
+    async def prune_networks(self, filters: Filters) -> list[str]: ...
 
 
 class Execs(Protocol):
@@ -203,6 +209,7 @@ class Volumes(Protocol):
 
 
 class Networks(Protocol):
+    async def create(self, wanted: NetworkOptions) -> Network: ...
     def all(self) -> Sequence[Network]: ...
     def get(self, name: str) -> Network: ...
 

@@ -40,9 +40,15 @@ def hosts(
     the host has no address there.
     """
     entries = [*_STANDARD_HOSTS, *(extra_host(text, host_gateway) for text in extra_hosts)]
+    return "".join(f"{address}\t{names}\n" for address, names in entries) + "".join(
+        own_lines(name, domain, [address for address in addresses if address])
+    )
+
+
+def own_lines(name: str, domain: str, addresses: Sequence[str]) -> list[str]:
+    """Return the lines by which a container knows itself at each of its addresses."""
     own = f"{name}.{domain} {name}" if domain else name
-    entries += [(address, own) for address in addresses if address]
-    return "".join(f"{address}\t{names}\n" for address, names in entries)
+    return [f"{address}\t{own}\n" for address in addresses]
 
 
 def extra_host(text: str, host_gateway: str = HOST_GATEWAY) -> tuple[str, str]:

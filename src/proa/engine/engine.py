@@ -67,7 +67,7 @@ class Engine:
         self.trash = Trash(root / "trash")
         self.content = ContentStore(root / "blobs")
         self.layers = Layers(root / "layers", self.trash)
-        self.networks = Networks(self.database)
+        self.networks = Networks(self.database, self.events)
         name, table = bridge_names(root)
         self.bridge = DefaultBridge(
             name=settings.bridge or name,

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 
 from proa.linux.netlink import (
     NLM_F_CREATE,
@@ -30,7 +31,7 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 IFF_UP = 1
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
 _IFLA_OPERSTATE, _IFLA_IFALIAS = 16, 20
 _IF_OPER_UP = 6
 _IFLA_NET_NS_FD, _IFLA_AF_SPEC = 28, 26
@@ -42,7 +43,7 @@ _IFA_F_NODAD = 0x02
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
 RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
 _RTPROT_BOOT, _RTN_UNICAST = 3, 1
-_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
+_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 0, 253, 255
 
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, changed flags
 _ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, index
@@ -131,6 +132,52 @@ def add_bridge(name: str, *, mac: bytes, mtu: int = 0) -> Message:
         f"add bridge {name}",
         NLM_F_CREATE | NLM_F_EXCL,
     )
+
+
+def add_link(
+    name: str, kind: str, *, parent: int = 0, netns: int = -1, mac: bytes = b"", mtu: int = 0, data: bytes = b""
+) -> Message:
+    """Make an interface of a kind ("macvlan", "vlan", "dummy") on the interface `parent`, in `netns` if given.
+
+    `data` are the kind's own attributes, of `macvlan_data` and its like.
+    """
+    return Message(
+        RTM_NEWLINK,
+        _LINK.pack(0, 0, 0, 0, 0)
+        + text(_IFLA_IFNAME, name)
+        + (u32(_IFLA_LINK, parent) if parent else b"")
+        + (attribute(_IFLA_ADDRESS, mac) if mac else b"")
+        + (u32(_IFLA_MTU, mtu) if mtu else b"")
+        + (u32(_IFLA_NET_NS_FD, netns) if netns >= 0 else b"")
+        + nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, kind), *([nested(_IFLA_INFO_DATA, data)] if data else [])),
+        f"add {kind} {name}",
+        NLM_F_CREATE | NLM_F_EXCL,
+    )
+
+
+# <linux/if_link.h>: enum macvlan_mode, IPVLAN_MODE_*, IPVLAN_F_*
+MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
+IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
+IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
+
+
+def macvlan_data(mode: str) -> bytes:
+    """Return what is particular to a macvlan interface."""
+    return u32(1, MACVLAN_MODES[mode])
+
+
+def ipvlan_data(mode: str, flag: str) -> bytes:
+    """Return what is particular to an ipvlan interface."""
+    return _u16(1, IPVLAN_MODES[mode]) + _u16(2, IPVLAN_FLAGS[flag])
+
+
+def vlan_data(identifier: int) -> bytes:
+    """Return what is particular to an interface of one VLAN (802.1q)."""
+    return _u16(1, identifier)
+
+
+def _u16(kind: int, value: int) -> bytes:
+    return attribute(kind, value.to_bytes(2, sys.byteorder))
 
 
 def add_veth(
@@ -250,6 +297,23 @@ def add_route(index: int, *, gateway: bytes = b"", destination: bytes = b"", pre
     payload += u32(_RTA_OIF, index)
     where = socket.inet_ntop(family, destination) if destination else "default"
     return Message(RTM_NEWROUTE, payload, f"add route {where}", NLM_F_CREATE | NLM_F_EXCL)
+
+
+def add_direct_route(index: int, like: bytes) -> Message:
+    """Add a default route that leads to the interface itself, of the family of the address `like`."""
+    family = _FAMILIES[len(like)]
+    payload = _ROUTE.pack(family, 0, 0, 0, RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_LINK, _RTN_UNICAST, 0)
+    return Message(
+        RTM_NEWROUTE, payload + u32(_RTA_OIF, index), "add the default route", NLM_F_CREATE | NLM_F_EXCL
+    )
+
+
+def delete_default_route(family: int, index: int, gateway: bytes) -> Message:
+    """Delete a default route of the main table, by its interface and gateway (ESRCH when there is none)."""
+    payload = _ROUTE.pack(family, 0, 0, 0, RT_TABLE_MAIN, 0, _RT_SCOPE_NOWHERE, 0, 0)
+    payload += u32(_RTA_OIF, index)
+    payload += attribute(_RTA_GATEWAY, gateway) if gateway else b""
+    return Message(RTM_DELROUTE, payload, "delete the default route")
 
 
 def links(route: Socket) -> list[Link]:

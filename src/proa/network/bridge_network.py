@@ -14,7 +14,7 @@ from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
 from proa.network.addresses import Address, Addresses, Interface, Subnet
 from proa.network.bridge import Bridge
-from proa.network.endpoint import DEVICE_PREFIX, Endpoint, Order, Plan
+from proa.network.endpoint import DEVICE_PREFIX, Endpoint, Order, Plan, Workshop
 from proa.network.failures import kernel_errors
 from proa.network.firewall import Rules
 from proa.network.leases import Leases, Pair
@@ -55,13 +55,13 @@ class BridgeNetwork:
         device_prefix: str = DEVICE_PREFIX,
         pool_size: int = SIZE,
         on_demand: bool = False,
-        own_mtu: bool = True,
+        inhibit_ipv4: bool = False,
     ) -> None:
-        """`owner` is whose bridge it is in the kernel; without `own_mtu` it keeps the one that it has."""
+        """`owner` is whose bridge it is in the kernel; `inhibit_ipv4` leaves its IPv4 address to somebody else."""
         self.rules = rules
         self._site = site
         self._v4, self._v6 = v4, v6
-        self._mtu, self._own_mtu = mtu, own_mtu
+        self._mtu, self._inhibit_ipv4 = mtu, inhibit_ipv4
         self._name, self._identifier, self._owner = name, identifier, owner
         self.device_prefix = device_prefix
         self._pool_size, self._on_demand = pool_size, on_demand
@@ -82,20 +82,20 @@ class BridgeNetwork:
             self._site.enable_ipv6()
         with kernel_errors(), Socket() as route:
             bridge = Bridge(route, self.rules.bridge, self._owner)
-            link = bridge.ensure(self.gateways, self._mtu)
+            own = [each for each in self.gateways if each.version == 6 or not self._inhibit_ipv4]
+            link = bridge.ensure(own, self._mtu)
             self._site.add(self.rules)
             plan = Plan(
-                gateway=_v4_of(self._v4),
-                gateway6=_v6_of(self._v6),
-                mtu=self._mtu if self._own_mtu else link.mtu,
+                gateway=gateway4(self._v4),
+                gateway6=gateway6(self._v6),
+                mtu=self._mtu,
                 device_prefix=self.device_prefix,
                 routed=not self.rules.internal,
             )
-            leases = Leases(self._v4.addresses() if self._v4 else None, self._v6.addresses() if self._v6 else None)
+            leases = Leases(addresses(self._v4), addresses(self._v6))
             _adopt(bridge, leases, running)
         pool = EndpointPool(
-            link.index,
-            plan,
+            lambda: Workshop(link.index, plan),
             leases,
             name=self._name,
             identifier=self._identifier,
@@ -123,7 +123,7 @@ class BridgeNetwork:
 
     def unplug(self, interface: str, device: str, namespace: int, pair: Pair) -> Future[None]:
         """Take an endpoint, known by the host's side of it, from a container that goes on."""
-        return self._open_pool().unplug(interface, pair)
+        return self._open_pool().unplug(interface, device, namespace, pair)
 
     @property
     def is_set_up(self) -> bool:
@@ -155,12 +155,19 @@ class BridgeNetwork:
         return self._pool
 
 
-def _v4_of(addresses: Range | None) -> IPv4Interface | None:
-    return addresses.gateway if addresses and isinstance(addresses.gateway, IPv4Interface) else None
+def addresses(found: Range | None) -> Addresses | None:
+    """Return the addresses of a range, all free, None for none."""
+    return found.addresses() if found else None
 
 
-def _v6_of(addresses: Range | None) -> IPv6Interface | None:
-    return addresses.gateway if addresses and isinstance(addresses.gateway, IPv6Interface) else None
+def gateway4(found: Range | None) -> IPv4Interface | None:
+    """Return the IPv4 gateway of a range with its subnet."""
+    return found.gateway if found and isinstance(found.gateway, IPv4Interface) else None
+
+
+def gateway6(found: Range | None) -> IPv6Interface | None:
+    """Return the IPv6 gateway of a range with its subnet."""
+    return found.gateway if found and isinstance(found.gateway, IPv6Interface) else None
 
 
 def _adopt(bridge: Bridge, leases: Leases, running: Iterable[InUse]) -> None:

@@ -28,6 +28,7 @@ _PREFIX = "vethp"
 OURS = re.compile(_PREFIX + "[0-9a-f]{8}")
 # The bridge lets a new port's packets through a moment after it came up; at most so many seconds.
 _SETTLED = 0.1
+_LINK_LOCAL_PREFIX = {4: 16, 6: 64}  # bits: 169.254.0.0/16 (RFC 3927), fe80::/64 (RFC 4291, 2.5.6)
 _THREAD_NAMESPACE = "/proc/thread-self/ns/net"
 
 
@@ -40,6 +41,7 @@ class Plan:
     mtu: int = 0  # 0: the kernel's
     device_prefix: str = DEVICE_PREFIX
     routed: bool = True  # False: it leads nowhere, its containers get no default route
+    direct: bool = False  # the default route leads to the interface itself: everybody outside is reached by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Order:
     routed: bool = True  # whether the default route leads here, if the network leads anywhere
     routed6: bool = True  # the same of IPv6
     sysctls: tuple[tuple[str, str], ...] = ()  # paths below /proc/sys and their values
+    link_local: tuple[Address, ...] = ()  # addresses beside those of the network
 
     @property
     def plain(self) -> bool:
@@ -93,9 +96,11 @@ class Endpoint:
 class Workshop:
     """Makes endpoints on the bridge with the index `bridge`.
 
-    To be made in the host's namespace and used by one thread at a time, which wanders between namespaces;
-    raises `OSError`.
+    Subclasses make other kinds of interfaces. To be made in the host's namespace and used by one thread at a
+    time, which wanders between namespaces; raises `OSError`.
     """
+
+    _has_mac = True  # whether its interfaces have MAC addresses of their own
 
     def __init__(self, bridge: int, plan: Plan) -> None:
         self._bridge = bridge
@@ -113,8 +118,7 @@ class Workshop:
         """Make an endpoint with these addresses (1.5 ms). Another MAC address than theirs is `change_mac`'s."""
         mac = pair.mac
         device = order.device or f"{self.plan.device_prefix}0"
-        name = _PREFIX + os.urandom(4).hex()
-        descriptor = -1
+        descriptor, interface = -1, None
         try:
             if order.namespace >= 0:
                 setns(order.namespace, CLONE_NEWNET)
@@ -123,27 +127,23 @@ class Workshop:
                 descriptor = os.open(_THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
             with Socket() as inside:
                 namespace = order.namespace if descriptor < 0 else descriptor
-                self._plug(namespace, name, device, mac)
+                interface = self._plug(namespace, device, mac)
                 configure(inside, device, pair, self.plan, order)
-            index = index_of(self._host, name)
+            index = index_of(self._host, interface) if interface else 0
         except BaseException:
-            self._undo(descriptor, name)
+            if descriptor >= 0:
+                os.close(descriptor)
+            elif interface is not None:  # a namespace that is not ours keeps what was plugged in
+                self.unplug(interface, device, order.namespace)
             raise
         finally:
             setns(self._home, CLONE_NEWNET)
-        return endpoint_of(pair, self.plan, descriptor, mac=mac, device=device, interface=name, index=index)
+        mac = mac if self._has_mac else b""
+        return endpoint_of(pair, self.plan, descriptor, mac=mac, device=device, interface=interface, index=index)
 
-    def _undo(self, descriptor: int, name: str) -> None:
-        if descriptor >= 0:
-            os.close(descriptor)
-            return
-        try:  # a namespace that is not ours keeps what was plugged in
-            self._host.execute(rtnetlink.delete_link(0, name))
-        except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise
-
-    def _plug(self, namespace: int, name: str, device: str, mac: bytes) -> None:
+    def _plug(self, namespace: int, device: str, mac: bytes) -> str:
+        """Make the interface in its namespace; return the name of the host's side, if there is one."""
+        name = _PREFIX + os.urandom(4).hex()
         self._host.execute(
             rtnetlink.add_veth(
                 name,
@@ -156,14 +156,11 @@ class Workshop:
             ),
             rtnetlink.set_link(0, name, up=True, link_local=not self._ipv6),
         )
+        return name
 
-    def unplug(self, name: str) -> None:
-        """Take an endpoint from its container by the name of the host's side; one that is gone is no error."""
-        try:
-            self._host.execute(rtnetlink.delete_link(0, name))
-        except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise
+    def unplug(self, interface: str, device: str, namespace: int) -> None:
+        """Take an endpoint from its container by the host's side of it; one that is gone is no error."""
+        remove_link(self._host, interface)
 
     def change_mac(self, endpoint: Endpoint, mac: bytes, namespace: int = -1) -> None:
         """Give an endpoint another MAC address, or the same again, and tell its neighbours (gratuitous ARP).
@@ -185,7 +182,7 @@ class Workshop:
             setns(self._home, CLONE_NEWNET)
 
     def _settle(self, endpoint: Endpoint) -> None:
-        deadline = time.monotonic() + _SETTLED
+        deadline = time.monotonic() + (_SETTLED if endpoint.index else 0)
         while time.monotonic() < deadline:
             link = rtnetlink.link(self._host, index=endpoint.index)
             if link is None or link.operational:
@@ -208,8 +205,12 @@ def configure(inside: Socket, device: str, pair: Pair, plan: Plan, order: Order)
     known: list[tuple[Address, Interface]] = [(own, gateway) for own, gateway in both if own and gateway]
     for own, gateway in known:
         changes.append(rtnetlink.add_address(index, own.packed, gateway.network.prefixlen))
+    for own in order.link_local:
+        changes.append(rtnetlink.add_address(index, own.packed, _LINK_LOCAL_PREFIX[own.version]))
     changes.append(rtnetlink.set_link(index, device, up=True))
-    if plan.routed:
+    if plan.routed and plan.direct:
+        changes += [rtnetlink.add_direct_route(index, gateway.ip.packed) for _own, gateway in known]
+    elif plan.routed:
         ways = [gateway.ip for _own, gateway in known if (order.routed if gateway.version == 4 else order.routed6)]
         changes += [rtnetlink.add_route(index, gateway=way.packed) for way in ways]
     inside.execute(*changes)
@@ -244,10 +245,10 @@ def endpoint_of(
         netns_fd=netns_fd,
         address=str(pair.v4 or ""),
         prefix_length=v4.network.prefixlen if v4 else 0,
-        gateway=str(v4.ip) if v4 and plan.routed else "",
+        gateway=str(v4.ip) if v4 and plan.routed and not plan.direct else "",
         address6=str(pair.v6 or ""),
         prefix_length6=v6.network.prefixlen if v6 else 0,
-        gateway6=str(v6.ip) if v6 and plan.routed else "",
+        gateway6=str(v6.ip) if v6 and plan.routed and not plan.direct else "",
         mac_address=format_mac(mac),
         device=device,
         interface=interface,
@@ -261,6 +262,15 @@ def index_of(route: Socket, name: str) -> int:
     if link is None:
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), f"find link {name}")
     return link.index
+
+
+def remove_link(route: Socket, name: str) -> None:
+    """Remove an interface; one that is gone is no error."""
+    try:
+        route.execute(rtnetlink.delete_link(0, name))
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
 
 
 def write_sysctl(path: str, value: bytes) -> None:

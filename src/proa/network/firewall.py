@@ -5,7 +5,7 @@ The rules never change; networks are elements of the sets they look into:
     bridges      every bridge of ours; traffic that touches none of them is none of our business
     neighbours   pairs of bridges between which containers may talk: (b, b) where a network allows it inside
     outgoing     bridges whose containers may leave the host (networks that are not internal)
-    masqueraded  those of them whose containers do it under the host's address
+    masqueraded  those of them whose containers do it under the host's address; masqueraded6 for IPv6
     hairpins     (b, b) for every bridge b of ours
 
 Published ports are destination NAT (`port_rules.py`), whose connections `forward` accepts by their state. A
@@ -27,6 +27,8 @@ from proa.linux.nftables import (
     NF_INET_FORWARD,
     NF_INET_POST_ROUTING,
     NFPROTO_INET,
+    NFPROTO_IPV4,
+    NFPROTO_IPV6,
     PRIORITY_FILTER,
     PRIORITY_SRCNAT,
     Nftables,
@@ -50,6 +52,7 @@ _SETS = {
     "neighbours": IFNAME + IFNAME,
     "outgoing": IFNAME,
     "masqueraded": IFNAME,
+    "masqueraded6": IFNAME,
     "hairpins": IFNAME + IFNAME,
 }
 
@@ -62,14 +65,16 @@ _FORWARD = (
     (expression.connection(expression.CT_STATUS), *expression.any_bit(expression.CT_STATUS_DNAT), _ACCEPT),
     (expression.counter(), expression.verdict(NF_DROP)),
 )
-_POSTROUTING = (
-    *port_rules.POSTROUTING,
+# The interface of origin is known here since Linux 5.7.
+_MASQUERADE = tuple(
     (
-        # The interface of origin is known here since Linux 5.7.
-        *(_FROM, expression.lookup("masqueraded"), _TO, _NOT_OURS),
+        *(expression.meta(expression.META_NFPROTO), expression.equal(bytes([family]))),
+        *(_FROM, expression.lookup(bridges), _TO, _NOT_OURS),
         expression.masquerade(),
-    ),
+    )
+    for family, bridges in ((NFPROTO_IPV4, "masqueraded"), (NFPROTO_IPV6, "masqueraded6"))
 )
+_POSTROUTING = (*port_rules.POSTROUTING, *_MASQUERADE)
 
 
 _CHAINS = (
@@ -86,6 +91,7 @@ class Rules:
     internal: bool = False  # its containers reach each other, and nothing outside
     isolated: bool = False  # its containers do not reach each other (Docker's icc=false)
     masquerade: bool = True  # outside they appear under the host's address
+    masquerade6: bool = True  # the same of IPv6
 
     def elements(self) -> Iterator[tuple[str, bytes]]:
         """Yield (set, key) for every place where the network appears."""
@@ -98,6 +104,8 @@ class Rules:
             yield "outgoing", name
             if self.masquerade:
                 yield "masqueraded", name
+            if self.masquerade6:
+                yield "masqueraded6", name
 
 
 class Firewall:
@@ -146,8 +154,9 @@ class Firewall:
         self._commit(transaction)
 
     def remove(self, network: Rules) -> None:
-        """Forget a network that was added with the same rules."""
+        """Forget a network with these rules."""
         transaction = Transaction()
+        self._put(transaction, network)  # makes deleting what is not there no error
         for name, key in network.elements():
             transaction.delete_elements(self.name, name, [key])
         self._commit(transaction)

@@ -76,7 +76,7 @@ class Leases:
     def hand_out(self, pair: Pair, index: int, mac: str) -> None:
         """Note that chosen addresses are in use, behind the interface `index`; again when its MAC changes."""
         with self._lock:
-            self._leases[pair] = _Lease(index, mac != format_mac(pair.mac))
+            self._leases[pair] = _Lease(index, mac not in ("", format_mac(pair.mac)))
 
     def reserve(self, pair: Pair, index: int, mac: str) -> None:
         """Note that addresses have been in use since before."""

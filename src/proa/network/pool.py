@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from proa import wording
 from proa.errors import ProaError, Unavailable
-from proa.network.endpoint import Endpoint, Order, Plan, Workshop
+from proa.network.endpoint import Endpoint, Order, Workshop
 from proa.network.failures import kernel_errors
 from proa.network.leases import Leases, Pair
 
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class EndpointPool:
-    """Endpoints on the bridge with index `bridge`, in the namespace of the thread that calls `start`.
+    """Endpoints that a `Workshop` makes, in the namespace of the thread that calls `start`.
 
     Other methods may be called from any thread. `name` and `identifier` of the network appear in errors. A pool
     `on_demand` begins with its first use, and holds nothing when nobody has used it for a while.
@@ -45,8 +45,7 @@ class EndpointPool:
 
     def __init__(
         self,
-        bridge: int,
-        plan: Plan,
+        workshop: Callable[[], Workshop],
         leases: Leases,
         *,
         name: str,
@@ -55,7 +54,7 @@ class EndpointPool:
         on_demand: bool = False,
     ) -> None:
         self.leases = leases
-        self._bridge, self._plan = bridge, plan
+        self._make_workshop = workshop
         self._name, self._identifier, self._size = name, identifier, size
         self._on_demand = on_demand
         self._changed = threading.Condition()
@@ -69,7 +68,7 @@ class EndpointPool:
     def start(self) -> None:
         """Begin to fill the pool; addresses in use since before are to be reserved in `leases` by now."""
         with kernel_errors():
-            self._workshop = Workshop(self._bridge, self._plan)
+            self._workshop = self._make_workshop()
         if not self._on_demand:
             self._begin()
 
@@ -99,11 +98,14 @@ class EndpointPool:
         """Have an endpoint prepared as ordered; the result may be a `ProaError`."""
         return self._submit(lambda workshop: self._make_to_order(workshop, order))
 
-    def unplug(self, interface: str, pair: Pair) -> Future[None]:
-        """Take an endpoint from a container that goes on, by the host's side of it, and release its addresses."""
+    def unplug(self, interface: str, device: str, namespace: int, pair: Pair) -> Future[None]:
+        """Take an endpoint from a container that goes on, and release its addresses.
+
+        It is known by the host's side of it or, without one, its name inside; the namespace stays open so long.
+        """
 
         def work(workshop: Workshop) -> None:
-            workshop.unplug(interface)
+            workshop.unplug(interface, device, namespace)
             self.release(pair)
 
         return self._submit(work)
@@ -263,7 +265,7 @@ class EndpointPool:
                 workshop.change_mac(endpoint, mac, namespace)
         except BaseException:
             if endpoint.netns_fd < 0:
-                workshop.unplug(endpoint.interface)
+                workshop.unplug(endpoint.interface, endpoint.device, namespace)
             endpoint.close()
             self.leases.hand_out(endpoint.pair, endpoint.index, endpoint.mac_address)
             self.leases.release(endpoint.pair)

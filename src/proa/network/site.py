@@ -45,7 +45,7 @@ class Site:
             firewall.add(rules)
 
     def remove(self, rules: Rules) -> None:
-        """Forget a network that was added with the same rules."""
+        """Forget a network with these rules."""
         with closing(Firewall(self.table)) as firewall:
             firewall.remove(rules)
 

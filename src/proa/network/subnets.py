@@ -72,6 +72,7 @@ class Neighbourhood:
 
     def __init__(self, uses: Iterable[Use]) -> None:
         self._uses = list(uses)
+        self._found = len(self._uses)
 
     @classmethod
     def read(cls, route: Socket, *, without: str = "", resolv_conf: Path = _RESOLV_CONF) -> Neighbourhood:
@@ -95,6 +96,10 @@ class Neighbourhood:
             if not self.clash(subnet):
                 return subnet
         raise wording.no_free_subnet()
+
+    def networks(self) -> Neighbourhood:
+        """Return what was added to it only."""
+        return Neighbourhood(self._uses[self._found :])
 
     def add(self, use: Use) -> None:
         """Take one more into account."""

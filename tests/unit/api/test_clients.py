@@ -146,7 +146,7 @@ def test_docker_understands_the_answers(cli: Cli, arguments: tuple[str, ...], sh
     [
         (("run", "--isolation", "hyperv", "busybox"), "isolation (Isolation): not supported yet"),
         (("run", "--storage-opt", "size=1G", "busybox"), "storage options (StorageOpt): not supported yet"),
-        (("network", "create", "mine"), "user-defined networks are not supported yet"),
+        (("network", "rm", "bridge"), "bridge is a pre-defined network and cannot be removed"),
         (("rm", "nobody"), "No such container: nobody"),
         (("rmi", "nothing"), "No such image: nothing"),
         (("volume", "rm", "nothing"), "get nothing: no such volume"),

@@ -148,6 +148,32 @@ async def test_networks(client: Client, engine: FakeEngine) -> None:
     assert (reply.status, reply.message) == (403, "bridge is a pre-defined network and cannot be removed")
 
 
+async def test_making_and_using_networks(client: Client, engine: FakeEngine) -> None:
+    body = {"Name": "mine", "Labels": {"a": "b"}, "CheckDuplicate": True, "IPAM": {"Config": None}}
+    made = await client.post("/networks/create", body)
+    assert (made.status, made.json["Warning"]) == (201, "")
+    reply = await client.post("/networks/create", body)
+    assert (reply.status, reply.message) == (409, "network with name mine already exists")
+    shown = (await client.get("/networks/mine")).json
+    assert (shown["Id"], shown["Labels"], shown["Containers"]) == (made.json["Id"], {"a": "b"}, {})
+    identifier = await client.create("web")
+    settings = {"Aliases": ["www"], "GwPriority": 7, "IPAMConfig": {"IPv4Address": "10.0.0.9"}}
+    wanted = {"Container": "web", "EndpointConfig": settings}
+    assert (await client.post("/networks/mine/connect", wanted)).status == 200
+    place = engine.containers.records[identifier].endpoints["mine"].wishes
+    assert (place.aliases, place.gateway_priority, place.address) == (["www"], 7, "10.0.0.9")
+    assert (await client.post("/v1.47/networks/mine/connect", wanted)).status == 200
+    assert engine.containers.records[identifier].endpoints["mine"].wishes.gateway_priority == 0
+    names = (await client.get(f"/containers/{identifier}/json")).json["NetworkSettings"]["Networks"]
+    assert list(names) == ["bridge", "mine"] and names["mine"]["Aliases"] == ["www"]
+    assert (await client.post("/networks/mine/disconnect", {"Container": "web"})).status == 200
+    assert [row["Name"] for row in (await client.get('/networks?filters={"dangling":["1"]}')).json] == ["mine"]
+    assert [row["Name"] for row in (await client.get('/networks?filters={"label":["a=b"]}')).json] == ["mine"]
+    assert (await client.post('/networks/prune?filters={"label":["c"]}')).json == {"NetworksDeleted": None}
+    assert (await client.post("/networks/prune")).json == {"NetworksDeleted": ["mine"]}
+    assert (await client.call("DELETE", "/networks/mine")).status == 404
+
+
 async def test_registries_are_asked(client: Client, engine: FakeEngine) -> None:
     asked: list[Any] = []
 
@@ -173,7 +199,7 @@ async def test_registries_are_asked(client: Client, engine: FakeEngine) -> None:
         ("POST", "/build/cancel", 400), ("POST", "/build/cancel?id=x", 200),
         ("POST", "/nodes/create", 404), ("POST", "/tasks/create", 404), ("POST", "/swarm/leave", 503),
         ("PUT", "/volumes/x", 503), ("GET", "/services/x/logs", 503), ("GET", "/containers/x/checkpoints", 501),
-        ("POST", "/networks/create", 501), ("POST", "/networks/bridge/connect", 501),
+        ("POST", "/networks/create", 400), ("POST", "/networks/bridge/connect", 400),
         ("GET", "/images/search?term=x", 501),
         ("POST", "/images/a/b/push", 501), ("GET", "/swarm", 503), ("POST", "/swarm/init", 501),
         ("GET", "/services", 503), ("GET", "/nodes/x", 503), ("POST", "/secrets/create", 503),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from proa.errors import Conflict, InvalidArgument, ProaError, Unavailable
+from proa.errors import Conflict, Forbidden, InvalidArgument, ProaError, Unavailable
 from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
 from proa.linux.nftables import Nftables
@@ -271,7 +271,7 @@ def test_the_mtu_is_the_uplinks(make_bridge: MakeBridge) -> None:
 @private_network
 def test_what_can_not_be_set_up(make_bridge: MakeBridge) -> None:
     neighbour("eth0", "192.0.2.2/24", "192.0.2.1/24")
-    with pytest.raises(Conflict) as caught:
+    with pytest.raises(Forbidden) as caught:
         make_bridge(bip="192.0.2.9/16").setup()
     assert caught.value.message == (
         "invalid pool request: Pool overlaps with other one on this address space: "

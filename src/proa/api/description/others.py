@@ -15,6 +15,7 @@ from proa.api.description.operation import (
     several,
     text,
 )
+from proa.api.types.networks import NetworkConnect, NetworkCreate, NetworkDisconnect
 from proa.api.types.volumes import VolumeCreate
 from proa.engine import events, volumes
 from proa.engine.filters import NETWORK_FILTERS, PRUNE_FILTERS
@@ -51,9 +52,9 @@ OPERATIONS: dict[str, Operation] = {
     "networks:list_networks": Operation("List networks", (filters(NETWORK_FILTERS),)),
     "networks:inspect": Operation("Tell of a network", (text("scope", "Among networks of this scope"),)),
     "networks:remove": Operation("Remove a network", answers=DONE),
-    "networks:create": Operation("Make a network: not supported yet", answers=REFUSED),
-    "networks:connect": Operation("Connect a container: not supported yet", answers=REFUSED),
-    "networks:disconnect": Operation("Disconnect a container: not supported yet", answers=REFUSED),
+    "networks:create": Operation("Make a network", body=NetworkCreate, answers=CREATED),
+    "networks:connect": Operation("Give a container a place on a network", body=NetworkConnect, answers=EMPTY),
+    "networks:disconnect": Operation("Take a container from a network", body=NetworkDisconnect, answers=EMPTY),
     "networks:prune": Operation("Remove unused networks", (filters(PRUNE_FILTERS),)),
     # Builds
     "builds:build": Operation("Build an image: not supported yet", answers=REFUSED),

@@ -8,9 +8,40 @@ import msgspec
 
 from proa import times
 from proa.api.types.containers import EndpointSettings, IpamConfig
+from proa.api.types.networks import NetworkCreate
 from proa.engine.networks import naming
+from proa.engine.networks.options import NetworkOptions
 from proa.engine.networks.records import Network, Subnet
 from proa.engine.records import Container, EndpointRecord
+
+
+def options(body: NetworkCreate) -> NetworkOptions:
+    """Return what the engine is asked for."""
+    return NetworkOptions(
+        name=body.name,
+        driver=body.driver,
+        scope=body.scope,
+        internal=body.internal,
+        attachable=body.attachable,
+        ingress=body.ingress,
+        config_only=body.config_only,
+        config_from=body.config_from.network,
+        enable_ipv4=body.enable_ipv4 is not False,
+        enable_ipv6=body.enable_ipv6 is True,
+        ipam_driver=body.ipam.driver,
+        ipam_options=body.ipam.options,
+        subnets=[
+            Subnet(
+                subnet=each.subnet,
+                range=each.ip_range,
+                gateway=each.gateway,
+                auxiliary=each.auxiliary_addresses,
+            )
+            for each in body.ipam.config
+        ],
+        options=body.options,
+        labels=body.labels,
+    )
 
 
 def document(network: Network, members: list[Container]) -> dict[str, Any]:
@@ -43,7 +74,7 @@ def _subnet(subnet: Subnet) -> dict[str, Any]:
     found: dict[str, Any] = {"Subnet": subnet.subnet}
     if subnet.range:
         found["IPRange"] = subnet.range
-    if subnet.gateway:
+    if subnet.gateway and not subnet.implicit_gateway:
         found["Gateway"] = subnet.gateway
     if subnet.auxiliary:
         found["AuxiliaryAddresses"] = subnet.auxiliary

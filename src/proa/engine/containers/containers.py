@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,12 @@ from proa.engine.images.images import Images
 from proa.engine.logs.destination import log_path
 from proa.engine.logs.reading import LogLine, LogRequest, read
 from proa.engine.names import validate_container_name
+from proa.engine.networks import connect
+from proa.engine.networks import remove as remove_network
 from proa.engine.networks.networks import Networks
 from proa.engine.networks.records import Network
 from proa.engine.networks.resolution import Resolution
-from proa.engine.options import ContainerOptions, Resources, RestartPolicy
+from proa.engine.options import ContainerOptions, EndpointOptions, Resources, RestartPolicy
 from proa.engine.records import Container, EndpointRecord, Status
 from proa.engine.requests import AttachRequest, Created, ExitStatus
 from proa.engine.runtimes import Runtimes
@@ -242,6 +244,22 @@ class Containers:
 
     async def commit(self, name: str, **options: Any) -> str:
         return await commit.commit(self, self.get(name), **options)
+
+    async def connect(self, network: str, name: str, wishes: EndpointOptions | None = None) -> None:
+        """Give a container a place on one more network."""
+        await connect.connect(self, self.networks.get(network), self.get(name), wishes)
+
+    async def disconnect(self, network: str, name: str, *, force: bool = False) -> None:
+        """Take a container from a network."""
+        await connect.disconnect(self, self.networks.get(network), name, force=force)
+
+    async def remove_network(self, name: str) -> None:
+        """Remove a network that no container is on."""
+        await remove_network.remove(self, self.networks.get(name))
+
+    async def prune_networks(self, filters: Mapping[str, Collection[str]]) -> list[str]:
+        """Remove all networks that no container is on; return their names."""
+        return await remove_network.prune(self, filters)
 
     # --- what verbs share -------------------------------------------------------------------------------
 

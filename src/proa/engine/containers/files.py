@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proa.engine import container_files, resolv_conf
-from proa.engine.records import Container
+from proa.engine.records import Container, EndpointRecord
 from proa.engine.spec import Place
 
 if TYPE_CHECKING:
@@ -62,6 +62,24 @@ def _resolv_conf(containers: Containers, record: Container, *, ipv6: bool) -> st
         own_network=own_network,
         ipv6=ipv6,
     )
+
+
+def add_addresses(containers: Containers, record: Container, place: EndpointRecord) -> None:
+    """Name a running container at the addresses of one more place in its own /etc/hosts."""
+    path = containers.settings.runtime_directory(record.id) / "hosts"
+    _write(path, _host_text(path) + "".join(_own_lines(record, place)))
+
+
+def remove_addresses(containers: Containers, record: Container, place: EndpointRecord) -> None:
+    """Undo `add_addresses`; what the container's programs have written stays."""
+    path = containers.settings.runtime_directory(record.id) / "hosts"
+    gone = frozenset(_own_lines(record, place))
+    _write(path, "".join(line for line in _host_text(path).splitlines(keepends=True) if line not in gone))
+
+
+def _own_lines(record: Container, place: EndpointRecord) -> list[str]:
+    addresses = [address for address in (place.address, place.address6) if address]
+    return container_files.own_lines(record.options.hostname, record.options.domainname, addresses)
 
 
 def paths(directory: Path) -> dict[str, Path]:

@@ -43,7 +43,7 @@ def planned(networks: Networks, options: ContainerOptions) -> dict[str, Endpoint
     elif first in wishes:
         wishes = {first: wishes[first], **wishes}
     for name, given in wishes.items():
-        checks.check(name, given, networks.named(name))
+        checks.check(name, given, networks.named(name), prefix=f"invalid config for network {name}: ")
     return {name: EndpointRecord(network=name, wishes=given) for name, given in wishes.items()}
 
 
@@ -63,35 +63,45 @@ async def attach(containers: Containers, record: Container, run: Run) -> None:
     leads = routes.choose(places)
     for endpoint, network in places:
         try:
-            await _take(containers, record, run, endpoint, network, leads)
+            run.namespace = await take(containers, record, endpoint, network, run.namespace, leads)
         except ProaError as error:
             error.message = f"{_FAILED}: {error.message}"
             error.args = (error.message,)
             raise
 
 
-async def _take(
+async def take(
     containers: Containers,
     record: Container,
-    run: Run,
     endpoint: EndpointRecord,
     network: Network,
+    namespace: int,
     leads: tuple[str, str],
-) -> None:
+) -> int:
+    """Give a container one place, in `namespace` or a new one (-1); return the namespace's descriptor.
+
+    A place that companions refuse stays to be let go. `leads` are the networks of the default routes.
+    """
+    networks = containers.networks
     endpoint.network_id = network.id
-    if network.driver not in WITHOUT_INTERFACES:
-        live = containers.networks.live(network)
-        order = orders.of(endpoint.wishes, network, live.device_prefix, run.namespace, _devices(record), leads)
-        made = live.take() if order.plain else None
-        if made is None:
-            made = await _made(live, order)
-        if run.namespace < 0:
-            run.namespace, made.netns_fd = made.netns_fd, -1
-        fill(endpoint, made)
-    endpoint.endpoint_id = os.urandom(32).hex()
+    networks.arriving[network.id] += 1
+    try:
+        if network.driver not in WITHOUT_INTERFACES:
+            live = networks.live(network)
+            order = orders.of(endpoint.wishes, network, live.device_prefix, namespace, _devices(record), leads)
+            made = live.take() if order.plain else None
+            if made is None:
+                made = await _made(live, order)
+            if namespace < 0:
+                namespace, made.netns_fd = made.netns_fd, -1
+            fill(endpoint, made)
+        endpoint.endpoint_id = os.urandom(32).hex()
+    finally:
+        networks.arriving[network.id] -= 1
     containers.emit_network("connect", record, endpoint, network)
-    for companion in containers.networks.companions:
-        await companion.begin(record, endpoint, network, f"/proc/{os.getpid()}/fd/{run.namespace}")
+    for companion in networks.companions:
+        await companion.begin(record, endpoint, network, f"/proc/{os.getpid()}/fd/{namespace}")
+    return namespace
 
 
 async def _made(live: LiveNetwork, order: Order) -> Endpoint:

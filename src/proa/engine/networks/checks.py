@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from proa import wording
 from proa.engine.networks import orders
 from proa.engine.networks.records import PREDEFINED, Network
 from proa.engine.options import EndpointOptions
@@ -11,21 +12,22 @@ from proa.errors import InvalidArgument
 from proa.network.addresses import parse_mac
 
 _IP_ON_PREDEFINED = "user specified IP address is supported on user defined networks only"
-_ALIAS_ON_PREDEFINED = "network-scoped aliases are only supported for user-defined networks"
+_ALIAS_ON_PREDEFINED = "network-scoped alias is supported only for containers in user defined networks"
 _IP_WITHOUT_SUBNET = (
     "user specified IP address is supported only when connecting to networks with user configured subnets"
 )
 
 
-def check(name: str, wishes: EndpointOptions, network: Network | None) -> None:
+def check(name: str, wishes: EndpointOptions, network: Network | None, *, prefix: str) -> None:
     """Raise `InvalidArgument` for what is wrong; what only the network tells, when that is known."""
+    if wishes.mac_address:
+        try:
+            parse_mac(wishes.mac_address)
+        except InvalidArgument:
+            raise InvalidArgument(f"invalid MAC address {wishes.mac_address}") from None
     problems = [*_problems(name, wishes), *(_network_problems(wishes, network) if network else ())]
     if problems:
-        raise InvalidArgument(
-            f"invalid config for network {name}: invalid endpoint settings:\n" + "\n".join(problems)
-        )
-    if wishes.mac_address:
-        parse_mac(wishes.mac_address)
+        raise InvalidArgument(f"{prefix}invalid endpoint settings:\n{wording.joined(problems)}")
 
 
 def _problems(name: str, wishes: EndpointOptions) -> list[str]:
@@ -50,17 +52,17 @@ def _problems(name: str, wishes: EndpointOptions) -> list[str]:
 
 def _network_problems(wishes: EndpointOptions, network: Network) -> list[str]:
     """Docker's rules for addresses: only of subnets that somebody chose, and in one of them."""
-    if network.predefined:
-        return []
     found = []
     for text, version in ((wishes.address, 4), (wishes.address6, 6)):
-        if not text or not is_address(text, version):
+        if not text:
             continue
         subnets = [ipaddress.ip_network(each.subnet) for each in network.subnets if not each.automatic]
-        candidates = [subnet for subnet in subnets if subnet.version == version]
+        candidates = [subnet for subnet in subnets if subnet.version == version and not network.predefined]
         if not candidates:
             found.append(_IP_WITHOUT_SUBNET)
-        elif not any(ipaddress.ip_address(text) in subnet for subnet in candidates):
+        elif not is_address(text, version) or not any(
+            ipaddress.ip_address(text) in subnet for subnet in candidates
+        ):
             found.append(f"no configured subnet or ip-range contain the IP address {text}")
     return found
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
+from typing import NamedTuple
 
 from proa.engine.networks.records import PREDEFINED, Network, Subnet
+from proa.errors import Forbidden, InvalidArgument
+from proa.linux import rtnetlink
 from proa.network.bridge_network import BridgeNetwork, Range
 from proa.network.endpoint import DEVICE_PREFIX
 from proa.network.firewall import Rules
 from proa.network.live import LiveNetwork
+from proa.network.parent_network import Kind, ParentNetwork
 from proa.network.site import Site
 
 BRIDGE = "com.docker.network.bridge."
@@ -18,7 +22,27 @@ ICC = f"{BRIDGE}enable_icc"
 MASQUERADE = f"{BRIDGE}enable_ip_masquerade"
 HOST_BINDING = f"{BRIDGE}host_binding_ipv4"
 MTU = "com.docker.network.driver.mtu"
+INHIBIT = f"{BRIDGE}inhibit_ipv4"
+GATEWAY_MODE, GATEWAY_MODE6 = f"{BRIDGE}gateway_mode_ipv4", f"{BRIDGE}gateway_mode_ipv6"
+GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
 DEVICE = "com.docker.network.container_iface_prefix"
+
+DRIVERS = ("bridge", "macvlan", "ipvlan")  # whose networks users make
+PARENT = "parent"
+IPVLAN_FLAG = "ipvlan_flag"
+SPARE_PARENTS = {"macvlan": "dm", "ipvlan": "di"}  # how the dummies of networks without a parent are called
+
+
+class _Modes(NamedTuple):
+    option: str
+    known: Collection[str]
+    default: str
+
+
+MODES = {
+    "macvlan": _Modes("macvlan_mode", rtnetlink.MACVLAN_MODES, "bridge"),
+    "ipvlan": _Modes("ipvlan_mode", rtnetlink.IPVLAN_MODES, "l2"),
+}
 
 READY_ENDPOINTS = 4  # of a network in use; its pool is empty otherwise
 # Go's strconv.ParseBool.
@@ -39,11 +63,13 @@ def bridge_name(network: Network) -> str:
 
 def rules(network: Network) -> Rules:
     """Return what the firewall has to know of a network with a bridge."""
+    masquerade = boolean(network.options, MASQUERADE, True)
     return Rules(
         bridge_name(network),
         internal=network.internal,
         isolated=not boolean(network.options, ICC, True),
-        masquerade=boolean(network.options, MASQUERADE, True),
+        masquerade=masquerade and network.options.get(GATEWAY_MODE) != "routed",
+        masquerade6=masquerade and network.options.get(GATEWAY_MODE6) != "routed",
     )
 
 
@@ -59,19 +85,76 @@ def is_boolean(text: str) -> bool:
 
 def live(network: Network, site: Site, default_mtu: int) -> LiveNetwork:
     """Return a network's life in the kernel, before its `setup`."""
-    return BridgeNetwork(
-        site,
-        rules(network),
-        v4=_range(network.subnets, 4) if network.enable_ipv4 else None,
-        v6=_range(network.subnets, 6) if network.enable_ipv6 else None,
-        mtu=int(network.options.get(MTU) or default_mtu),
+    v4 = _range(network.subnets, 4) if network.enable_ipv4 else None
+    v6 = _range(network.subnets, 6) if network.enable_ipv6 else None
+    mtu = int(network.options.get(MTU) or 0)
+    prefix = network.options.get(DEVICE) or DEVICE_PREFIX
+    if network.driver == "bridge":
+        return BridgeNetwork(
+            site,
+            rules(network),
+            v4=v4,
+            v6=v6,
+            mtu=mtu or default_mtu,
+            name=network.name,
+            identifier=network.id,
+            owner=site.table,
+            device_prefix=prefix,
+            pool_size=READY_ENDPOINTS,
+            on_demand=True,
+            inhibit_ipv4=boolean(network.options, INHIBIT, False),
+        )
+    parent = network.options.get(PARENT, "")
+    return ParentNetwork(
+        _kind(network),
+        parent or f"{SPARE_PARENTS[network.driver]}-{network.id[:12]}",
+        spare=not parent,
+        v4=v4,
+        v6=v6,
+        mtu=mtu,
         name=network.name,
         identifier=network.id,
-        owner=site.table,
-        device_prefix=network.options.get(DEVICE) or DEVICE_PREFIX,
-        pool_size=READY_ENDPOINTS,
-        on_demand=True,
+        device_prefix=prefix,
+        routed=not network.internal and bool(parent),
     )
+
+
+def _kind(network: Network) -> Kind:
+    mode = network.options.get(MODES[network.driver].option)
+    if network.driver == "macvlan":
+        return Kind("macvlan", rtnetlink.macvlan_data(mode or "bridge"))
+    flag = network.options.get(IPVLAN_FLAG) or "bridge"
+    data = rtnetlink.ipvlan_data(mode or "l2", flag)
+    return Kind("ipvlan", data, has_mac=False, direct=(mode or "l2") != "l2")
+
+
+def check_parent_options(driver: str, options: Mapping[str, str]) -> None:
+    """Refuse bad values of the options of macvlan and ipvlan, in Docker's words."""
+    mode, known, default = MODES[driver]
+    if options.get(mode, default) not in ("", *known):
+        raise InvalidArgument(
+            f"requested {driver} mode '{options[mode]}' is not valid, "
+            f"'{default}' mode is the {driver} driver default"
+        )
+    if driver == "ipvlan" and options.get(IPVLAN_FLAG, "") not in ("", *rtnetlink.IPVLAN_FLAGS):
+        raise InvalidArgument(
+            f"requested ipvlan flag '{options[IPVLAN_FLAG]}' is not valid, 'bridge' is the ipvlan driver default"
+        )
+    if options.get(PARENT) == "lo":
+        raise InvalidArgument(f"loopback interface is not a valid {driver} parent link")
+
+
+def refuse_taken(network: Network, others: Iterable[Network]) -> None:
+    """Refuse a bridge that another network has. Raises `Forbidden` in Docker's words."""
+    if network.driver != "bridge":
+        return
+    name = bridge_name(network)
+    for other in others:
+        if other.driver == "bridge" and bridge_name(other) == name:
+            raise Forbidden(
+                f"cannot create network {network.id} ({name}): conflicts with network {other.id} ({name}): "
+                "networks have same bridge name"
+            )
 
 
 def _range(subnets: list[Subnet], version: int) -> Range | None:

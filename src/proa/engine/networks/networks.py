@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from proa import ids, times, wording
 from proa.engine.database import Database
-from proa.engine.networks import drivers
+from proa.engine.events import Events
+from proa.engine.networks import create, drivers
 from proa.engine.networks.companions import Companion
+from proa.engine.networks.options import NetworkOptions
 from proa.engine.networks.records import DEFAULT, PREDEFINED, Network, Subnet
 from proa.engine.records import EndpointRecord
 from proa.errors import ProaError, Unavailable
 from proa.network import bridge as kernel
 from proa.network.default_bridge import DefaultBridge
 from proa.network.live import LiveNetwork
+from proa.network.subnets import USER_POOLS, Pool
 
 if TYPE_CHECKING:
     from proa.network.site import Site
@@ -29,12 +33,16 @@ _log = logging.getLogger(__name__)
 class Networks:
     """Networks by name, id or unique prefix; their ids stay the same for the life of the data root."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, events: Events, pools: Sequence[Pool] = USER_POOLS) -> None:
         self._database = database
         rows = database.rows("SELECT record FROM networks")
         records = [msgspec.json.decode(data, type=Network) for (data,) in rows]
         self._networks = {network.name: network for network in sorted(records, key=lambda each: each.created)}
         self._live: dict[str, LiveNetwork] = {}
+        self._events = events
+        self.pools = pools
+        self.lock = asyncio.Lock()  # held while networks come and go
+        self.arriving: Counter[str] = Counter()  # how many containers are about to be on a network, by its id
         self.companions: list[Companion] = []
         self.site: Site  # what bridges share on the host; known since `setup`
         self._mtu: int
@@ -92,6 +100,14 @@ class Networks:
         """Delete a network's record; what it is in the kernel is swept up at the next start if not before."""
         self._database.execute("DELETE FROM networks WHERE id = ?", (network.id,))
         self._networks.pop(network.name, None)
+
+    async def create(self, wanted: NetworkOptions) -> Network:
+        """Make a network; see `create.create`."""
+        return await create.create(self, wanted)
+
+    def emit(self, action: str, network: Network) -> None:
+        """Tell of a network."""
+        self._events.emit("network", action, network.id, {"name": network.name, "type": network.driver})
 
     def describe_bridge(self, bridge: DefaultBridge) -> None:
         """Record what the default bridge turned out to be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from ipaddress import ip_address
 from itertools import count
 
 from proa.engine.networks.records import Network
@@ -39,6 +40,7 @@ def of(
         namespace=namespace,
         routed=not network.enable_ipv4 or leads[0] in ("", network.name),
         routed6=not network.enable_ipv6 or leads[1] in ("", network.name),
+        link_local=tuple(ip_address(text) for text in wishes.link_local_addresses),
         sysctls=sysctls(wishes.driver_options.get(SYSCTLS, ""), device),
     )
 

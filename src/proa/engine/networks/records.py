@@ -16,6 +16,7 @@ class Subnet(msgspec.Struct, kw_only=True, omit_defaults=True):
     range: str = ""  # the part that is given out; "" is the whole subnet
     auxiliary: dict[str, str] = {}  # by name: addresses that are never given out
     automatic: bool = False  # the engine chose it
+    implicit_gateway: bool = False  # the engine chose the gateway alone, which `inspect` does not show
 
 
 class Network(msgspec.Struct, kw_only=True):
