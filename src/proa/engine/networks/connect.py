@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from proa.engine.containers import files
-from proa.engine.networks import attach, checks, routes
+from proa.engine.networks import attach, checks, naming, routes
 from proa.engine.networks.records import Network
 from proa.engine.options import EndpointOptions
 from proa.engine.records import Container, EndpointRecord, Status
@@ -77,6 +77,8 @@ async def _plug(containers: Containers, record: Container, network: Network, wis
         await attach.take(containers, record, endpoint, network, namespace, before)
         await _lead(containers, record, namespace, before)
         files.add_addresses(containers, record, endpoint)
+        if naming.has_names(endpoint):
+            files.ask_name_server(containers, record)
     except BaseException:
         await asyncio.shield(_unplug(containers, record, endpoint, namespace))
         raise
