@@ -76,6 +76,11 @@ class Terminal:
                 match = re.compile(pattern).search(self.screen, self._seen)
                 assert match, f"it ended ({self.process.returncode}) without {pattern!r}:\n{self.screen!r}"
 
+    def quiet(self, seconds: float = 0.5 * PATIENCE) -> None:
+        """Read on until nothing came for a while."""
+        while self._read(seconds):
+            pass
+
     def wait(self, seconds: float = WAIT) -> int:
         """The program's exit status; reads on meanwhile."""
         deadline = time.monotonic() + seconds

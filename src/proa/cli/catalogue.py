@@ -33,6 +33,9 @@ TOP = {
 # What `proa GROUP NAME` runs.
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "builder": ("Manage builds", {"prune": "builder_prune"}),
+    "completion": ("Make a shell complete the words of commands", {
+        "bash": "completion_bash", "fish": "completion_fish", "zsh": "completion_zsh",
+    }),
     "container": ("Manage containers", {
         "attach": "attach", "commit": "commit", "cp": "cp", "create": "create", "diff": "diff", "exec": "exec",
         "export": "export",
@@ -74,6 +77,9 @@ SUMMARIES = {
     "attach": "Connect the terminal or the standard streams to a running container",
     "builder_prune": "Remove the cache of builds",
     "commit": "Make an image of what has changed in a container",
+    "completion_bash": "Print the script for bash",
+    "completion_fish": "Print the script for fish",
+    "completion_zsh": "Print the script for zsh",
     "container_prune": "Remove all containers that do not run",
     "context_create": "Give an engine a name",
     "context_export": "Write a context to a tar archive, with its keys",

@@ -1,4 +1,4 @@
-"""Commands that are not Proa's own: those of docker's that it has not, and docker's plugins for the client.
+"""Commands that are in no list: what shells call, those of docker's that Proa has not, docker's plugins.
 
 A plugin is a program `docker-NAME` that answers `docker-cli-plugin-metadata`. It is a client of the engine like
 docker's own command line and finds it by the same environment.
@@ -23,6 +23,7 @@ _MANIFEST = "Proa keeps one platform of an image and makes no lists of them"
 REFUSED = {
     "build": _BUILD, "builder build": _BUILD, "image build": _BUILD, "buildx": _BUILD,
     "checkpoint": "Proa makes no checkpoints of containers",
+    "completion powershell": "Proa runs on Linux, and completes for bash, fish and zsh",
     "config": _SWARM, "node": _SWARM, "secret": _SWARM, "service": _SWARM, "stack": _SWARM, "swarm": _SWARM,
     "manifest": _MANIFEST,
     "plugin": "Proa's engine takes no plugins",
@@ -40,15 +41,18 @@ def refuse(name: str) -> None:
 
 
 def run_other(name: str, line: Sequence[str], options: Options) -> int:
-    """Become the plugin `name`, and give it the whole command line. Raises `Failure` when there is none."""
+    """Run what shells call or a plugin. `line` is the whole command line. Raises `Failure` for neither."""
+    if name in ("__complete", "__completeNoDesc"):
+        from proa.cli.completion.words import complete
+
+        return complete(line[list(line).index(name) + 1 :], described=name == "__complete")
     if options["config"]:
         os.environ["DOCKER_CONFIG"] = options["config"]
-    path = next(plugins(name), "")
-    if not path:
-        refuse(name)
-        raise Failure(f"proa: unknown command: proa {name}\n\nRun 'proa --help' for more information")
-    _tell_engine(name, options)
-    os.execv(path, [path, *line])
+    for path in plugins(name):
+        _tell_engine(name, options)
+        os.execv(path, [path, *line])
+    refuse(name)
+    raise Failure(f"proa: unknown command: proa {name}\n\nRun 'proa --help' for more information")
 
 
 def _tell_engine(name: str, options: Options) -> None:

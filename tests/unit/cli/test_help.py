@@ -27,7 +27,7 @@ NOT_YET = {
 _RUN = {"ephemeral", "health-on-failure"}
 OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}}
 # Docker's help has a wrong or no usage line there.
-USAGES = {"builder prune": ""}
+USAGES = {"builder prune": "", "completion fish": "", "completion zsh": ""}
 
 COMMANDS = [
     *(name for name in TOP),
