@@ -12,6 +12,7 @@ import pytest
 
 from rig.api import Api
 from rig.engine import Engine, eventually
+from rig.ports import SERVE, free_ports, is_free, led, served
 from rig.registry import Registry
 
 BUSYBOX = "busybox"
@@ -227,3 +228,30 @@ def test_one_engine_for_one_data_root(engine: Engine) -> None:
     second.api = Api(str(second.socket))
     with pytest.raises(RuntimeError, match="did not start"):
         second.start()
+
+
+def test_no_port_is_lost_or_left(engine: Engine) -> None:
+    """Killed at any moment of a start or an end: what runs has its port, and no other is held or led anywhere."""
+    docker, first = engine.docker, free_ports(8)
+    for number in range(8):
+        port = first + number
+        with docker.start("run", "-d", "-p", f"{port}:80", BUSYBOX, "sh", "-c", SERVE) as command:
+            time.sleep(random.uniform(0.0, 0.12))
+            engine.kill()
+            command.wait(20)
+        engine.start()
+        if number % 2 and (running := docker.ok("ps", "-q").split()):
+            with docker.start("kill", *running) as command:
+                time.sleep(random.uniform(0.0, 0.1))
+                engine.kill()
+                command.wait(20)
+            engine.start()
+        published = {("tcp", each["PublicPort"]) for row in engine.api.get("/containers/json").json
+                     for each in row["Ports"]}  # fmt: skip
+        assert len(published) == len(docker.ok("ps", "-q").split())
+        assert led(engine) == published
+        for each in range(first, first + 8):
+            taken = ("tcp", each) in published
+            assert is_free(each) is not taken, each
+            if taken:
+                served("127.0.0.1", each)

@@ -7,9 +7,8 @@ import os
 import random
 import re
 import socket
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,54 +18,10 @@ import pytest
 from rig.api import Api
 from rig.clients import Client
 from rig.engine import Engine, eventually
+from rig.ports import SERVE, ask, fetch, free_ports, led, served
 from rig.private_network import echo_datagrams, inside, other_host
 
 BUSYBOX = "busybox"
-SERVE = "mkdir /www; echo served >/www/file; exec httpd -f -h /www -p 80"
-
-
-def fetch(host: str, port: int | str, seconds: float = 2.0) -> str:
-    """What a server at a port says, "" if there is none."""
-    host = f"[{host}]" if ":" in host else host
-    try:
-        with urllib.request.urlopen(f"http://{host}:{port}/file", timeout=seconds) as answer:
-            return str(answer.read().decode())
-    except OSError:
-        return ""
-
-
-def served(host: str, port: int | str) -> None:
-    """Wait until the server has come up and answers."""
-    assert eventually(lambda: fetch(host, port)) == "served\n"
-
-
-def ask(host: str, port: int) -> bool:
-    """Whether a datagram is echoed."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as client:
-        client.settimeout(0.5)
-        client.connect((host, port))
-        try:
-            client.send(b"ahoy")
-            return client.recv(100) == b"ahoy"
-        except OSError:
-            return False
-
-
-def free_ports(count: int = 1) -> int:
-    """The first of `count` ports that nobody has, outside of the ephemeral range."""
-    while True:
-        first = random.randrange(10_000, 32_000 - count)
-        try:
-            with ExitStack() as stack:
-                for port in range(first, first + count):
-                    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                        taken = stack.enter_context(socket.socket(socket.AF_INET6, kind))
-                        taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-                        taken.bind(("::", port))
-        except OSError:
-            continue
-        return first
 
 
 def ports(api: Api, name: str) -> dict[str, Any]:
@@ -270,16 +225,6 @@ def test_a_thousand_ports_are_no_processes(client: Client, api: Api) -> None:
     socket.create_server(("127.0.0.1", port + 999)).close()
 
 
-def table(engine: Engine) -> str:
-    """The published ports in the firewall, as nft(8) reads them."""
-    import subprocess
-
-    name = engine.api.get("/networks/bridge").json["Options"]["com.docker.network.bridge.name"]
-    return subprocess.run(
-        ["nft", "list", "table", "inet", name], check=True, capture_output=True, text=True
-    ).stdout
-
-
 def test_ports_outlive_the_engine(fresh_engine: Engine) -> None:
     engine, docker = fresh_engine, fresh_engine.docker
     docker.ok("pull", "-q", BUSYBOX)
@@ -299,11 +244,11 @@ def test_ports_outlive_the_engine(fresh_engine: Engine) -> None:
     served("127.0.0.1", port)
     served("::1", port)
     assert ports(engine.api, name)["80/tcp"][0]["HostPort"] == str(port)
-    assert f"tcp . {port} :" in table(engine) and f"tcp . {port + 1} :" not in table(engine)
+    assert led(engine) == {("tcp", port)}
     docker.ok("start", ends)
     served("127.0.0.1", port + 1)
     docker.ok("rm", "-f", name, ends)
-    assert f"tcp . {port}" not in eventually(lambda: table(engine))
+    assert led(engine) == set()
     socket.create_server(("127.0.0.1", port)).close()
 
 

@@ -149,6 +149,18 @@ class Container(msgspec.Struct, kw_only=True):
         return self.running or self.state.status is Status.RESTARTING
 
 
+class Memo(msgspec.Struct, kw_only=True):
+    """What a start adds to the record before that is written; the shim keeps it for an engine that is killed."""
+
+    endpoints: dict[str, EndpointRecord]
+    ports: list[Published]
+
+    @staticmethod
+    def of(record: Container) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.to_builtins(Memo(endpoints=record.endpoints, ports=record.ports))
+        return found
+
+
 class Exec(msgspec.Struct, kw_only=True):
     """An `exec` session; lives as long as its container and a while after its end."""
 

@@ -33,6 +33,7 @@ from proa.shim.datagrams import Datagrams
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from proa.linux.loop import Loop
 
@@ -68,6 +69,18 @@ class Relay:
         self._held: list[packets.Socket] = []
         self._datagrams: list[Datagrams] = []
         self._pairs: set[Pair] = set()
+
+    def serve(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        """Hold bound sockets; `ports` of the message is where each leads in the container.
+
+        `addresses` are the container's, for what is held already as well; without them all is given back.
+        """
+        if "addresses" not in message:
+            self.close()
+            return
+        self.move(*message["addresses"])
+        for port in message["ports"]:
+            self.add(descriptors.pop(0), port)
 
     def move(self, address4: str, address6: str) -> None:
         """Lead new connections to other addresses."""

@@ -63,6 +63,7 @@ class Shim:
         self._memory = -1
         self._by_pid: dict[int, Session] = {}
         self._relay = Relay(self.loop)
+        self._memo: Any = None  # of the engine: what an engine that has lost it wants to know again
         self.server = Server(self.loop, self.perform, self._alone)
         self._sandbox: Sandbox | None = Sandbox(cgroup_parent=cgroup_parent)
         self._watch_children()
@@ -103,6 +104,7 @@ class Shim:
             self.sessions[""].close_log()
         self.sessions[""] = session = self._session("", message["stdio"])
         session.log = open_log(message["log"], self.loop, session.unblock)
+        self._memo = message.get("memo")
         self.exit = None
         sandbox, self._sandbox = self._sandbox, None
         self.container = self._container(message["outline"], sandbox)
@@ -142,16 +144,8 @@ class Shim:
         return {"pid": started.pid}
 
     def do_ports(self, message: dict[str, Any], descriptors: list[int]) -> None:
-        """Hold published ports, bound sockets, until the container ends. `ports` is where each leads in it.
-
-        `addresses` is the container's, for all ports, those held already as well; without it they are given back.
-        """
-        if "addresses" not in message:
-            self._relay.close()
-            return
-        self._relay.move(*message["addresses"])
-        for port in message["ports"]:
-            self._relay.add(descriptors.pop(0), port)
+        """Hold published ports until the container ends; see `Relay.serve`."""
+        self._relay.serve(message, descriptors)
 
     def do_attach(self, message: dict[str, Any], descriptors: list[int]) -> None:
         """Attach the client whose socket came along to the container or one of its execs."""
@@ -219,6 +213,7 @@ class Shim:
             "paused": self.paused,
             "exit": self.exit,
             "memory": self.do_memory(message, []) if self._memory >= 0 else "",
+            "memo": self._memo,
             "execs": {
                 name: {"pid": session.pid, "exit_code": session.exit_code}
                 for name, session in self.sessions.items()

@@ -11,11 +11,13 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from proa.engine.containers import ending
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
-from proa.engine.records import Container, Status
+from proa.engine.records import Container, Memo, Status
 from proa.shim import protocol
 
 if TYPE_CHECKING:
@@ -102,9 +104,17 @@ async def _take_over(containers: Containers, record: Container, run: Run, state:
         record.state.status = Status.RUNNING
     record.state.pid = state["pid"]
     record.state.started_at = state["started_at"]
+    if state["memo"]:
+        _recall(record, msgspec.convert(state["memo"], Memo))
     containers.store.save(record)
     containers.probing.resume(record)
     containers.execs.adopt(record.id, state["execs"])
+
+
+def _recall(record: Container, memo: Memo) -> None:
+    """Fill in the places that a start took which was not recorded any more."""
+    if not any(place.attached for place in record.endpoints.values()):
+        record.endpoints, record.ports = memo.endpoints, memo.ports
 
 
 async def _end_stranger(run: Run, state: dict[str, Any]) -> None:

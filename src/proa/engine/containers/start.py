@@ -18,7 +18,7 @@ from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear, make, write_json
 from proa.engine.containers.shims import ShimConnection, ShimError
 from proa.engine.networks import attach
-from proa.engine.records import Container, Status
+from proa.engine.records import Container, Memo, Status
 from proa.engine.security import Security
 from proa.errors import Conflict, Internal, InvalidArgument, NotModified, ProaError
 from proa.shim import protocol
@@ -103,7 +103,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     containers.emit_volumes("mount", record)
     await namespaces.resolve(containers, record, run, place)
     place.overlay = containers.overlay(record, directory)
-    steps.append(connection.post("create", **spec.outline(record, place)))
+    steps.append(connection.post("create", memo=Memo.of(record), **spec.outline(record, place)))
     files.write(containers, record, place)
     specification = spec.build(record, Security.of(record.options, containers.filters), place)
     config = f"{runtime_directory}/{protocol.SPEC_NAME}"
