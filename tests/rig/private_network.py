@@ -171,12 +171,12 @@ def echo(server: int, port: int = 7000) -> Iterator[Future[str]]:
     """Serve one TCP client in the namespace `server`; the future has the client's address as seen there."""
 
     def serve(listener: socket.socket) -> str:
-        connection, (peer, _) = listener.accept()
+        connection, (peer, *_) = listener.accept()
         with connection:
             connection.sendall(connection.recv(100))
-        return str(peer)
+        return str(peer).removeprefix("::ffff:")
 
-    with inside(server, lambda: socket.create_server(("0.0.0.0", port))) as listener:
+    with inside(server, lambda: dual_stack(port)) as listener:
         listener.settimeout(3)
         with ThreadPoolExecutor(1) as executor:
             yield executor.submit(serve, listener)
@@ -206,6 +206,10 @@ def echo_datagrams(server: int, port: int = 7000) -> Iterator[list[str]]:
                 yield clients
             finally:
                 done = True
+
+
+def dual_stack(port: int) -> socket.socket:
+    return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
 
 
 def connect(address: str, port: int = 7000, timeout: float = 2.0) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,10 +14,13 @@ import pytest
 
 from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
+from proa.network.bridge_network import BridgeNetwork, Range
 from proa.network.default_bridge import DefaultBridge
-from proa.network.endpoint import Endpoint
+from proa.network.endpoint import Endpoint, Order
+from proa.network.firewall import Rules
 from proa.network.ports import Ports
 from proa.network.published import Mapping, Published
+from proa.network.site import Site
 from rig.needs import need
 from rig.private_network import (
     connect,
@@ -24,13 +29,14 @@ from rig.private_network import (
     inside,
     neighbour,
     nft,
+    other_host,
     ping,
     private_network,
     wait_until,
 )
 
 MakeBridge = Callable[..., DefaultBridge]
-BRIDGE_NF = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+BRIDGE_NF = Path("/proc/sys/net/bridge")
 IPV4 = Path("/proc/sys/net/ipv4/conf")
 
 
@@ -44,8 +50,9 @@ def own_namespace() -> BinaryIO:
 
 
 def bridges_filter(value: bytes) -> None:
-    if BRIDGE_NF.exists():
-        BRIDGE_NF.write_bytes(value)
+    for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
+        if (BRIDGE_NF / name).exists():
+            (BRIDGE_NF / name).write_bytes(value)
 
 
 @pytest.fixture
@@ -241,3 +248,70 @@ def test_a_thousand_ports_and_what_the_table_says_of_them(make_bridge: MakeBridg
     other = bridge.acquire()
     ports.lead([mapping(other)], bridge.name).result()
     assert "tcp . 8080 : 172.17.0.3 . 7000" in nft("list", "map", "inet", "proa", "published4_any")
+
+
+@pytest.fixture
+def ipv6_network(root: None, tmp_path: Path) -> Iterator[BridgeNetwork]:
+    """A network of both families, to be set up in the network of the test."""
+    v4, v6 = Range(IPv4Interface("172.18.0.1/16")), Range(IPv6Interface("fd00:18::1/64"))
+    made = BridgeNetwork(Site("proa", tmp_path / "site.json"), Rules("proa6"), v4=v4, v6=v6, mtu=1500, name="six")
+    yield made
+    made.close()
+
+
+@private_network
+def test_ipv6(ipv6_network: BridgeNetwork, ports: Ports, tmp_path: Path) -> None:
+    """The kernel leads IPv6 as well: the container sees who it is. Only ::1 and link-local clients are relayed."""
+    bridges_filter(b"0")
+    neighbour("eth0", "192.0.2.2/24", "192.0.2.1/24")
+    with other_host("wire6", ["2001:db8::1/64"], ["2001:db8::2/64"]) as world:
+        Site("proa", tmp_path / "site.json").setup([])
+        ipv6_network.setup()
+        with closing(ipv6_network.order(Order()).result()) as endpoint:
+            wait_until(lambda: connects(endpoint, "fd00:18::1"))
+            two = [
+                Mapping(Published("tcp", "::", 8080, 7000), endpoint.address, endpoint.address6),
+                Mapping(Published("tcp", "2001:db8::1", 8081, 7000), endpoint.address, endpoint.address6),
+                Mapping(Published("tcp", "::1", 8082, 7000), endpoint.address, endpoint.address6),
+            ]
+            ports.lead(two, "proa6").result()
+            assert "8082" not in nft("list", "table", "inet", "proa")
+            for port in (8080, 8081):
+                with echo(endpoint.netns_fd) as seen:
+                    assert inside(world, lambda: connect("2001:db8::1", port))  # noqa: B023
+                    assert seen.result() == "2001:db8::2"
+                with echo(endpoint.netns_fd) as seen:
+                    assert connect("2001:db8::1", port)
+                    assert seen.result() == "2001:db8::1"
+                with echo(endpoint.netns_fd) as seen:  # its own port, around the host
+                    assert inside(endpoint.netns_fd, lambda: connect("2001:db8::1", port))  # noqa: B023
+                    assert seen.result() == "fd00:18::1"
+            with echo(endpoint.netns_fd):
+                assert connect("fd00:18::1", 8080)
+                assert not connect("fd00:18::1", 8081)
+            # Not by its own address from outside, which Docker 28 forbids as well.
+            inside(world, lambda: route6("fd00:18::", "2001:db8::1"))
+            with echo(endpoint.netns_fd):
+                assert not inside(world, lambda: connect(endpoint.address6, timeout=0.5))
+                assert connect("2001:db8::1", 8080)
+            ports.withdraw(two).result()
+            assert "7000" not in nft("list", "table", "inet", "proa")
+
+
+def connects(endpoint: Endpoint, address: str) -> bool:
+    """Whether the way to a host is open: whoever refuses a connection is there."""
+
+    def attempt() -> bool:
+        with socket.socket(socket.AF_INET6) as client:
+            client.settimeout(0.2)
+            return client.connect_ex((address, 9)) == errno.ECONNREFUSED
+
+    return inside(endpoint.netns_fd, attempt)
+
+
+def route6(network: str, gateway: str) -> None:
+    with Socket() as route:
+        link = rtnetlink.link(route, "eth0")
+        assert link is not None
+        packed = [socket.inet_pton(socket.AF_INET6, each) for each in (gateway, network)]
+        route.execute(rtnetlink.add_route(link.index, gateway=packed[0], destination=packed[1], prefix_length=64))
