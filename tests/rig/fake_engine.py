@@ -34,7 +34,7 @@ class FakeEngine:
         self.runtimes = Runtimes({})
         self.events = Events()
         self.images = FakeImages()
-        self.puller = self.importer = self.saver = self.loader = self.images
+        self.puller = self.pusher = self.importer = self.saver = self.loader = self.images
         self.containers = FakeContainers(self)
         self.execs = self.containers.execs
         self.volumes = FakeVolumes()

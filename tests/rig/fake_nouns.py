@@ -15,6 +15,7 @@ from proa.engine.events import Events
 from proa.engine.images.history import HistoryItem
 from proa.engine.images.image import Image, Layer
 from proa.engine.images.progress import Progress, Report
+from proa.engine.images.push import Pushed
 from proa.engine.images.remove import Removed
 from proa.engine.networks.options import NetworkOptions
 from proa.engine.networks.records import Network, Subnet
@@ -98,6 +99,14 @@ class FakeImages:
         async for chunk in source:
             self.imported += chunk
         return "sha256:" + "b" * 64
+
+    async def push(self, name: str, *, progress: Report, pushed: Callable[[Pushed], None], **options: Any) -> None:
+        self.options = {"name": name, **options}
+        for step in self.steps:
+            progress(step)
+        if self.failure is not None:
+            raise self.failure
+        pushed(Pushed(tag="1", digest="sha256:" + "a" * 64, size=527))
 
     @asynccontextmanager
     async def save(self, names: Sequence[str], platform: str = "") -> AsyncIterator[AsyncIterator[bytes]]:

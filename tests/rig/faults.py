@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -166,6 +167,7 @@ class FaultyProxy(Server):
         self.target = target
         self.ranges = ranges  # False: Range headers are ignored
         self.faults: list[Fault] = []
+        self.cuts: list[int] = []  # of the next uploads: bytes that arrive before the connection breaks
 
     def fault(
         self, pattern: str, handler: Handler, *, times: int = 1, methods: tuple[str, ...] = ("GET",)
@@ -173,7 +175,9 @@ class FaultyProxy(Server):
         self.faults.append(Fault(re.compile(pattern), handler, times, methods))
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
-        status, headers, body = await self._forward(request)
+        if self.cuts and request.method == "PATCH":
+            return await self._cut(request, self.cuts.pop(0))
+        status, headers, body = await self._forward(request, await request.read())
         for fault in self.faults:
             if fault.times and request.method in fault.methods and fault.pattern.search(request.path_qs):
                 fault.times -= 1
@@ -182,13 +186,20 @@ class FaultyProxy(Server):
             headers["Content-Length"] = headers.pop("X-Length", "0")
         return web.Response(status=status, headers=headers, body=body)
 
-    async def _forward(self, request: web.Request) -> tuple[int, dict[str, str], bytes]:
-        dropped = _HOP_BY_HOP | (set() if self.ranges else {"range"})
+    async def _cut(self, request: web.Request, keep: int) -> web.StreamResponse:
+        """Let the registry have the beginning of an upload, then break the connection."""
+        await self._forward(request, await request.content.readexactly(keep))
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async def _forward(self, request: web.Request, data: bytes) -> tuple[int, dict[str, str], bytes]:
+        dropped = (_HOP_BY_HOP | (set() if self.ranges else {"range"})) - {"host"}
         passed = {name: text for name, text in request.headers.items() if name.lower() not in dropped}
         async with (
             aiohttp.ClientSession(auto_decompress=False) as session,
             session.request(
-                request.method, self.target + request.path_qs, headers=passed, data=await request.read(),
+                request.method, self.target + request.path_qs, headers=passed, data=io.BytesIO(data),
                 allow_redirects=False,
             ) as response,
         ):  # fmt: skip
@@ -235,7 +246,8 @@ class TokenServer(Server):
             account, wrong = self._basic(request.headers.get("Authorization", ""))
         if wrong:
             return web.json_response({"details": "incorrect username or password"}, status=401)
-        grant = Grant(f"token-{len(self.grants)}", account, str(fields.get("scope", "")), request.method)
+        scope = " ".join(map(str, fields.getall("scope", [])))
+        grant = Grant(f"token-{len(self.grants)}", account, scope, request.method)
         self.grants.append(grant)
         name = "access_token" if request.method == "POST" else "token"
         given: dict[str, Any] = {name: grant.token, "expires_in": self.policy.lifetime}
@@ -255,10 +267,17 @@ class TokenServer(Server):
     def valid(self, header: str, scope: str) -> bool:
         """Whether a bearer token was issued for `scope` to somebody who may use it."""
         return any(
-            f"Bearer {grant.token}" == header and scope in ("", grant.scope)
+            f"Bearer {grant.token}" == header
+            and (not scope or allowed(scope) <= allowed(grant.scope))
             and (grant.account or self.policy.public)
             for grant in self.grants
-        )  # fmt: skip
+        )
+
+
+def allowed(scope: str) -> set[tuple[str, str]]:
+    """The repositories and actions of scopes with blanks between."""
+    parts = (one.rpartition(":") for one in scope.split())
+    return {(name, action) for name, _, actions in parts for action in actions.split(",")}
 
 
 class TokenProxy(FaultyProxy):
@@ -270,7 +289,10 @@ class TokenProxy(FaultyProxy):
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         match = re.fullmatch(r"/v2/(.+)/(?:manifests|blobs|tags)/.*", request.path)
-        scope = f"repository:{match[1]}:pull" if match else ""
+        actions = "pull" if request.method in ("GET", "HEAD") else "pull,push"
+        scope = f"repository:{match[1]}:{actions}" if match else ""
+        if source := request.query.get("from"):
+            scope += f" repository:{source}:pull"
         header = request.headers.get("Authorization", "")
         if self.tokens.valid(header, scope):
             return await super().respond(request)

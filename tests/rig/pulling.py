@@ -15,6 +15,7 @@ from proa.engine.images.images import Images
 from proa.engine.images.load import Loader
 from proa.engine.images.progress import Progress
 from proa.engine.images.pull import Puller
+from proa.engine.images.push import Pushed, Pusher
 from proa.engine.images.save import Saver
 from proa.ids import short
 from proa.registry import Registry
@@ -50,6 +51,7 @@ class Stage:
             max_concurrent_downloads=3,
         )
         parts: dict[str, Any] = {"images": self.images, "content": self.content}
+        self.pusher = Pusher(events=self.events, registry=self.registry, max_concurrent_uploads=2, **parts)
         self.saver = Saver(**parts)
         self.loader = Loader(database=self.database, layers=self.layers, **parts)
 
@@ -57,6 +59,12 @@ class Stage:
         said: list[Progress] = []
         await self.puller.pull(name, progress=said.append, **options)
         return said
+
+    async def push(self, name: str, **options: Any) -> tuple[list[Progress], list[Pushed]]:
+        said: list[Progress] = []
+        pushed: list[Pushed] = []
+        await self.pusher.push(name, progress=said.append, pushed=pushed.append, **options)
+        return said, pushed
 
     async def save(self, *names: str, platform: str = "") -> bytes:
         async with self.saver.save(names, platform) as pieces:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 import urllib.parse
@@ -24,8 +25,17 @@ HTPASSWD = f"{USER}:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a
 class Registry:
     """A docker-registry process. `address` is host:port, as it stands in a reference."""
 
-    def __init__(self, directory: Path, *, password: bool = False, auth: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        password: bool = False,
+        auth: dict[str, Any] | None = None,
+        certificate: Path | None = None,
+    ) -> None:
+        """`certificate`: a directory with cert.pem and key.pem, for TLS."""
         self.directory = directory
+        self.certificate = certificate
         self.auth = auth
         if password:
             self.auth = {"htpasswd": {"realm": "proa", "path": str(directory / "htpasswd")}}
@@ -51,6 +61,9 @@ class Registry:
             },
             "http": {"addr": "127.0.0.1:0"},
         }
+        if self.certificate:
+            files = {"certificate": self.certificate / "cert.pem", "key": self.certificate / "key.pem"}
+            configuration["http"]["tls"] = {name: str(path) for name, path in files.items()}
         if self.auth:
             configuration["auth"] = self.auth
         path = self.directory / "config.yml"
@@ -116,6 +129,9 @@ class Registry:
     ) -> tuple[int, dict[str, str], bytes]:
         """One request: status, headers (lower case), body."""
         connection = http.client.HTTPConnection(self.address, timeout=60)
+        if self.certificate:
+            context = ssl.create_default_context(cafile=str(self.certificate / "ca.pem"))
+            connection = http.client.HTTPSConnection(self.address, timeout=60, context=context)
         try:
             connection.request(method, path, body, {**self.headers, **(headers or {})})
             answer = connection.getresponse()

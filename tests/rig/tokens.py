@@ -72,13 +72,16 @@ class TokenServer:
 
     def token(self, repository: str, actions: list[str]) -> str:
         """A signed permission to do `actions` to `repository`."""
+        return self._signed([{"type": "repository", "name": repository, "actions": actions}])
+
+    def _signed(self, access: list[dict[str, Any]]) -> str:
         certificate = "".join(self._certificate.read_text().split("-----")[2].split())
         head = {"typ": "JWT", "alg": "RS256", "x5c": [certificate]}
         now = int(time.time())
         claims = {
             "iss": ISSUER, "aud": SERVICE, "sub": USER, "nbf": now - 10, "iat": now, "exp": now + 300,
-            "jti": hashlib.sha256(repr((now, repository)).encode()).hexdigest(),
-            "access": [{"type": "repository", "name": repository, "actions": actions}] if repository else [],
+            "jti": hashlib.sha256(repr((now, access)).encode()).hexdigest(),
+            "access": access,
         }  # fmt: skip
         signed = ".".join(_plain(json.dumps(part).encode()) for part in (head, claims))
         command = ["openssl", "dgst", "-sha256", "-sign", str(self._key)]
@@ -89,12 +92,13 @@ class TokenServer:
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(request.path).query)
         expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         allowed = request.headers.get("Authorization") == expected
-        status, body = 200, {"token": self.token("", [])}
+        status, body = 200, {"token": self._signed([])}
         if not allowed and "Authorization" in request.headers:
             status, body = 401, {"details": "incorrect username or password"}
-        elif allowed and (scope := query.get("scope", [""])[0]):
-            _, repository, actions = scope.split(":")
-            body = {"token": self.token(repository, actions.split(","))}
+        elif allowed:
+            scopes = [scope.split(":") for scope in query.get("scope", [])]
+            access = [{"type": kind, "name": name, "actions": words.split(",")} for kind, name, words in scopes]
+            body = {"token": self._signed(access)}
         data = json.dumps(body).encode()
         request.send_response(status)
         request.send_header("Content-Type", "application/json")

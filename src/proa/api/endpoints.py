@@ -65,7 +65,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/images/{name}/history", "images.inspect:history"),
     Endpoint("GET", "/images/{name}/get", "images.archives:save", abandonable=_WAITS),
     Endpoint("POST", "/images/{name}/tag", "images.tag:tag"),
-    Endpoint("POST", "/images/{name}/push", "unsupported:push"),
+    Endpoint("POST", "/images/{name}/push", "images.push:push", abandonable=_WAITS),
     Endpoint("DELETE", "/images/{name}", "images.remove:remove"),
     # Build
     Endpoint("POST", "/build", "builds:build"),

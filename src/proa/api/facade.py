@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from proa.engine.images.history import HistoryItem
     from proa.engine.images.image import Image
     from proa.engine.images.progress import Report
+    from proa.engine.images.push import Pushed
     from proa.engine.images.remove import Removed
     from proa.engine.images.store import ImageStore
     from proa.engine.logs.reading import LogRequest
@@ -165,6 +166,19 @@ class Importer(Protocol):
     ) -> str: ...
 
 
+class Pusher(Protocol):
+    async def push(
+        self,
+        name: str,
+        *,
+        platform: str = "",
+        credentials: Credentials | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Report,
+        pushed: Callable[[Pushed], None],
+    ) -> None: ...
+
+
 class Saver(Protocol):
     def save(
         self, names: Sequence[str], platform: str = ""
@@ -246,6 +260,8 @@ class Engine(Protocol):
     def puller(self) -> Puller: ...
     @property
     def importer(self) -> Importer: ...
+    @property
+    def pusher(self) -> Pusher: ...
     @property
     def saver(self) -> Saver: ...
     @property

@@ -27,7 +27,7 @@ TOP = {
     "kill": "kill", "logs": "logs", "pause": "pause", "port": "port", "rename": "rename", "restart": "restart",
     "rm": "rm", "rmi": "rmi", "start": "start", "stats": "stats", "stop": "stop", "tag": "tag", "top": "top",
     "unpause": "unpause", "update": "update", "wait": "wait",
-    "load": "load", "save": "save",
+    "load": "load", "login": "login", "logout": "logout", "push": "push", "save": "save",
 }  # fmt: skip
 
 # What `proa GROUP NAME` runs.
@@ -52,8 +52,8 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     }),
     "image": ("Manage images", {
         "history": "history", "import": "import_", "inspect": "inspect_image", "ls": "images",
-        "list": "images", "load": "load", "pull": "pull", "save": "save", "rm": "rmi", "remove": "rmi",
-        "tag": "tag",
+        "list": "images", "load": "load", "prune": "image_prune", "pull": "pull", "push": "push", "rm": "rmi",
+        "remove": "rmi", "save": "save", "tag": "tag",
     }),
     "network": ("Manage networks", {
         "inspect": "inspect_network", "ls": "network_ls", "list": "network_ls",
@@ -98,6 +98,7 @@ SUMMARIES = {
     "exec": "Run another program in a running container",
     "export": "Write a container's files as a tar archive",
     "history": "Show how an image was made, layer by layer",
+    "image_prune": "Remove images that nothing needs",
     "images": "List images",
     "import_": "Make an image of a tar archive with a root filesystem",
     "info": "Show the engine's configuration and the machine it runs on",
@@ -108,12 +109,15 @@ SUMMARIES = {
     "inspect_volume": "Show all that is known about volumes",
     "kill": "Send a signal to containers, SIGKILL unless told",
     "load": "Make the images of a tar archive",
+    "login": "Prove who you are to a registry, and keep what proves it",
+    "logout": "Forget what proves who you are to a registry",
     "logs": "Show what a container has written",
     "network_ls": "List networks",
     "pause": "Freeze all processes of containers",
     "port": "Show the published ports of a container",
     "ps": "List containers",
     "pull": "Fetch an image from a registry",
+    "push": "Send an image to a registry",
     "rename": "Give a container another name",
     "restart": "Stop containers and start them again",
     "rm": "Remove containers",

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 HUB = "https://index.docker.io/v1/"  # the hub's key in config.json, an API that is long gone
-_HELPER_TIMEOUT = 60  # seconds; helpers may ask the user something
-_TOKEN_USER = "<token>"  # a helper's word for "the secret is an identity token"
-_NOT_FOUND = "credentials not found in native keychain"
+HELPER_TIMEOUT = 60  # seconds; helpers may ask the user something
+TOKEN_USER = "<token>"  # a helper's word for "the secret is an identity token"
+NOT_FOUND = "credentials not found in native keychain"
 
 
 def registry_auth(domain: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -35,15 +35,25 @@ def encode(auth: Mapping[str, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(auth).encode()).decode()
 
 
-def lookup(server: str, environment: Mapping[str, str]) -> dict[str, str]:
+def key_of(server: str) -> str:
+    """Return what config.json calls a registry that a user calls `server`, "" or "docker.io" for the hub."""
+    return HUB if server in ("", "docker.io", HUB) else hostname(server)
+
+
+def helper_of(config: Mapping[str, Any], server: str) -> str:
+    """Return the name of the helper that keeps a registry's credentials, "" for none."""
+    helpers = config.get("credHelpers") or {}
+    return str(helpers.get(hostname(server)) or helpers.get(server) or config.get("credsStore") or "")
+
+
+def lookup(server: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the AuthConfig of `server`, {} when nothing is known."""
     config = load(environment)
-    helpers = config.get("credHelpers") or {}
-    helper = helpers.get(_hostname(server)) or helpers.get(server) or config.get("credsStore")
+    helper = helper_of(config, server)
     if helper:
-        return _ask_helper(str(helper), server, environment)
+        return _ask_helper(helper, server, environment)
     auths: dict[str, Any] = config.get("auths") or {}
-    entry = auths.get(server) or next((auths[key] for key in auths if _hostname(key) == _hostname(server)), None)
+    entry = auths.get(server) or next((auths[key] for key in auths if hostname(key) == hostname(server)), None)
     return _from_entry(entry, server) if entry else {}
 
 
@@ -84,22 +94,22 @@ def _ask_helper(helper: str, server: str, environment: Mapping[str, str]) -> dic
     program = f"docker-credential-{helper}"
     try:
         done = subprocess.run(
-            [program, "get"], input=server, capture_output=True, text=True, timeout=_HELPER_TIMEOUT,
+            [program, "get"], input=server, capture_output=True, text=True, timeout=HELPER_TIMEOUT,
             env=dict(environment), check=False,
         )  # fmt: skip
         output = done.stdout.strip()
         if done.returncode:
-            if _NOT_FOUND in output:
+            if NOT_FOUND in output:
                 return {}
             raise InvalidArgument(f"error getting credentials - err: {program}: {output or done.stderr.strip()}")
         answer = json.loads(output)
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         raise InvalidArgument(f"error getting credentials - err: {program}: {error}") from None
-    if answer["Username"] == _TOKEN_USER:
+    if answer["Username"] == TOKEN_USER:
         return {"identitytoken": str(answer["Secret"]), "serveraddress": server}
     return {"username": str(answer["Username"]), "password": str(answer["Secret"]), "serveraddress": server}
 
 
-def _hostname(server: str) -> str:
+def hostname(server: str) -> str:
     """Return the registry's host of a key of `auths`, which may be a URL."""
     return server.removeprefix("https://").removeprefix("http://").partition("/")[0]

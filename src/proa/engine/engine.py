@@ -30,6 +30,7 @@ from proa.engine.images.images import Images
 from proa.engine.images.import_ import Importer
 from proa.engine.images.load import Loader
 from proa.engine.images.pull import Puller
+from proa.engine.images.push import Pusher
 from proa.engine.images.save import Saver
 from proa.engine.name_service import NameService
 from proa.engine.networks import attach
@@ -115,6 +116,13 @@ class Engine:
         self.importer = Importer(
             images=self.images, database=self.database, content=self.content, layers=self.layers
         )
+        self.pusher = Pusher(
+            images=self.images,
+            events=self.events,
+            content=self.content,
+            registry=self.registry,
+            max_concurrent_uploads=settings.max_concurrent_uploads,
+        )
         self.saver = Saver(images=self.images, content=self.content)
         self.loader = Loader(images=self.images, database=self.database, content=self.content, layers=self.layers)
         self.containers.images = self.images
@@ -159,6 +167,7 @@ class Engine:
         await asyncio.to_thread(self.isolated.close)
         self.events.close()
         await self.puller.stop()
+        await self.pusher.stop()
         self.puller.close()
         await self.registry.close()
         # Networks that nobody is on go with the engine; another start makes them anew in 20 ms.

@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, kw_only=True):
     default_shm_size: int = 64 << 20
     labels: list[str] = []
     max_concurrent_downloads: int = 3
+    max_concurrent_uploads: int = 5
     runtimes: dict[str, ConfiguredRuntime] = {}  # beside Proa's own and those known by name
     default_runtime: str = DEFAULT_RUNTIME
     debug: bool = False

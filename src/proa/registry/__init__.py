@@ -4,6 +4,7 @@
     repository = registry.repository(Reference.parse("busybox"), credentials)
     resolved = await repository.resolve(platform)         # tag -> manifest, verified
     async for chunk in repository.fetch(resolved.manifest.layers[0]): …
+    await registry.target(Reference.parse("host/team/app"), credentials).push_manifest(tag, raw, media_type)
     await registry.close()
 
 What belongs here: talking to registries. What does not: where blobs are kept (content), what a pull is
@@ -13,5 +14,6 @@ What belongs here: talking to registries. What does not: where blobs are kept (c
 from proa.registry.client import Registry
 from proa.registry.credentials import Credentials
 from proa.registry.repository import Repository, Resolved
+from proa.registry.target import Target
 
-__all__ = ["Credentials", "Registry", "Repository", "Resolved"]
+__all__ = ["Credentials", "Registry", "Repository", "Resolved", "Target"]

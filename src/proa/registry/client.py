@@ -10,10 +10,11 @@ from proa.errors import InvalidArgument, ProaError, Unauthorized
 from proa.oci.reference import DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN, Reference
 from proa.registry import challenge
 from proa.registry.credentials import ANONYMOUS, Credentials
-from proa.registry.failures import Refused, RequestFailed, refused_login
+from proa.registry.failures import NO_CREDENTIALS, Refused, RequestFailed, inspect_error, refused_login
 from proa.registry.hosts import HUB, Endpoint, Hosts
 from proa.registry.repository import Repository
 from proa.registry.requests import Identity, Patience, Requester
+from proa.registry.target import Target
 from proa.registry.tokens import Authorizer
 from proa.registry.transport import Transport, refused
 
@@ -55,6 +56,21 @@ class Registry:
         identity = Identity(credentials or ANONYMOUS, headers or {})
         return Repository(self._requester, self._hosts, reference, identity)
 
+    def target(
+        self,
+        reference: Reference,
+        credentials: Credentials | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Target:
+        """Return the repository of `reference` to push to; nothing is sent yet."""
+        identity = Identity(credentials or ANONYMOUS, headers or {})
+        return Target(self._requester, self._hosts, reference, identity)
+
+    def inspected(self, reference: Reference, credentials: Credentials | None = None) -> Repository:
+        """Return the repository of `reference` for one who only looks: errors are the registry's own words."""
+        identity = Identity(credentials or ANONYMOUS)
+        return Repository(self._requester, self._hosts, reference, identity, inspect_error)
+
     async def login(self, server: str, credentials: Credentials) -> str:
         """Check credentials at a registry (`server` as in Docker's AuthConfig) and return an identity token,
         "" when the registry issues none. Raises `Unauthorized` in dockerd's words."""
@@ -86,8 +102,10 @@ class Registry:
             except Refused as refusal:
                 raise _explained(refusal, url) from refusal
             identity_token, proof = token.refresh_token, f"Bearer {token.value}"
-        elif response.status != 401 or not asked or not proof:
+        elif response.status != 401 or not asked:
             raise _explained(error, url)
+        elif not proof:
+            raise Unauthorized(f'Get "{url}": {NO_CREDENTIALS}')
         headers = {"Authorization": proof}
         async with self._transport.send("GET", url, headers, verify=endpoint.verify) as response:
             if response.status != 200:

@@ -21,6 +21,7 @@ from proa.registry.challenge import Challenge
 if TYPE_CHECKING:
     import aiohttp
 
+NO_CREDENTIALS = "no basic auth credentials"
 MAX_BODY = 64 << 10  # bytes of an error's body that are looked at
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -115,6 +116,30 @@ def pull_error(error: ProaError, reference: Reference) -> ProaError:
         return NotFound(f"a part of {reference.familiar} is missing in the registry: {error}")
     if error.code == "UNAUTHORIZED":
         return Forbidden(f"{error.where}: {error}")
+    return error
+
+
+def push_error(error: ProaError, reference: Reference) -> ProaError:
+    """Translate a failure for a user who pushed. Never `Unauthorized`: clients take its number for a question."""
+    if isinstance(error, Refused):
+        if error.code in ("UNAUTHORIZED", "DENIED") or error.status in (401, 403):
+            return Forbidden(str(error))
+        return error
+    if isinstance(error, Forbidden) and error.message.endswith(NO_CREDENTIALS):
+        return Forbidden(NO_CREDENTIALS)
+    return error
+
+
+def inspect_error(error: ProaError, reference: Reference) -> ProaError:
+    """Translate a failure for a user who asked what a registry has."""
+    if not isinstance(error, Refused):
+        return error
+    if error.code == "UNAUTHORIZED" or error.status == 401:
+        return Unauthorized(str(error))
+    if error.code == "DENIED" or error.status == 403:
+        return Forbidden(str(error))
+    if error.status == 404:
+        return NotFound(str(error) if error.code else f"manifest unknown: {error.detail}")
     return error
 
 

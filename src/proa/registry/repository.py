@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -18,8 +17,9 @@ from proa.oci.descriptor import Descriptor
 from proa.oci.manifest import Manifest
 from proa.oci.platform import Platform
 from proa.oci.reference import Reference
+from proa.registry.attempts import Attempts, Told, is_final
 from proa.registry.download import Download
-from proa.registry.failures import Refused, RequestFailed, pull_error
+from proa.registry.failures import Refused, pull_error
 from proa.registry.hosts import Endpoint, Hosts
 from proa.registry.requests import Identity, Requester
 from proa.registry.transport import read_limited
@@ -27,7 +27,6 @@ from proa.registry.transport import read_limited
 MAX_TAG_PAGES = 1000
 MAX_INDEX_DEPTH = 4  # indexes may name indexes
 
-Result = TypeVar("Result")
 Cache = Callable[[str], bytes | None]
 
 
@@ -45,16 +44,22 @@ class _TagPage(msgspec.Struct):
 
 
 class Repository:
-    """Made by `Registry.repository`. Errors are Docker's texts for `docker pull`."""
+    """Made by `Registry.repository`. Errors are Docker's texts for `docker pull`, unless `told` says otherwise."""
 
-    def __init__(self, requester: Requester, hosts: Hosts, reference: Reference, identity: Identity) -> None:
+    def __init__(
+        self,
+        requester: Requester,
+        hosts: Hosts,
+        reference: Reference,
+        identity: Identity,
+        told: Told = pull_error,
+    ) -> None:
         self.reference = reference
         self._requester = requester
-        self._hosts = hosts
         self._identity = identity
+        self._told = told
         self._scope = f"repository:{reference.path}:pull"
-        self._known: list[Endpoint] = []
-        self._preferred: Endpoint | None = None
+        self._attempts = Attempts(requester, hosts, reference, told)
 
     async def resolve(self, platform: Platform, *, cached: Cache | None = None) -> Resolved:
         """Return the image that the reference names for `platform`, every document verified.
@@ -100,7 +105,7 @@ class Repository:
         """
         download = Download(self._requester, self._identity, self._scope, descriptor, offset, on_retry)
         path = f"{self.reference.path}/blobs/{descriptor.digest}"
-        endpoints = await self._endpoints()
+        endpoints = await self._attempts.endpoints()
         for endpoint in endpoints:
             try:
                 async with aclosing(download.run(endpoint, path)) as chunks:
@@ -108,15 +113,15 @@ class Repository:
                         yield chunk
                 return
             except ProaError as error:
-                if endpoint is endpoints[-1] or _is_final(endpoint, error):
-                    raise pull_error(error, self.reference) from error
+                if endpoint is endpoints[-1] or is_final(endpoint, error):
+                    raise self._told(error, self.reference) from error
 
     async def tags(self) -> list[str]:
         """Return all tags of the repository, in the registry's order."""
         found: list[str] = []
         path = f"{self.reference.path}/tags/list"
         for _ in range(MAX_TAG_PAGES):
-            page, following = await self._try(lambda endpoint, path=path: self._tag_page(endpoint, path))  # type: ignore[misc]
+            page, following = await self._attempts.run(lambda endpoint, path=path: self._tag_page(endpoint, path))  # type: ignore[misc]
             found += page
             if not following:
                 return found
@@ -139,7 +144,7 @@ class Repository:
         it ("" from the cache). With a cache, a HEAD request asks for the digest first."""
         name = self.reference.tag_or_digest
         if cached is not None:
-            digest = await self._try(lambda endpoint: self._head(endpoint, name))
+            digest = await self._attempts.run(lambda endpoint: self._head(endpoint, name))
             if digest and (raw := cached(digest)) is not None:
                 return raw, ""
         return await self._get_manifest(name)
@@ -159,7 +164,7 @@ class Repository:
 
     async def _get_manifest(self, name: str) -> tuple[bytes, str]:
         """Fetch a manifest by tag or digest and verify it. Returns bytes and media type."""
-        raw, content_type, stated = await self._try(lambda endpoint: self._manifest_of(endpoint, name))
+        raw, content_type, stated = await self._attempts.run(lambda endpoint: self._manifest_of(endpoint, name))
         expected = name if ":" in name else stated
         if expected and not digests.matches(raw, digests.validate(expected)):
             raise Internal(f"manifest verification failed for digest {expected}")
@@ -172,37 +177,3 @@ class Repository:
             raw = await read_limited(response, manifests.MAX_SIZE, f"manifest of {self.reference.familiar}")
             stated = response.headers.get("Docker-Content-Digest", "")
             return raw, response.headers.get("Content-Type", ""), stated
-
-    async def _try(self, ask: Callable[[Endpoint], Awaitable[Result]]) -> Result:
-        """Ask the endpoints in their order until one answers; each again while its trouble may pass."""
-        endpoints = await self._endpoints()
-        for endpoint in endpoints:
-            attempt = 0
-            while True:
-                attempt += 1
-                try:
-                    result = await ask(endpoint)
-                except ProaError as error:
-                    if await self._requester.wait(attempt, error):
-                        continue
-                    if endpoint is endpoints[-1] or _is_final(endpoint, error):
-                        raise pull_error(error, self.reference) from error
-                    break
-                self._preferred = endpoint
-                self._hosts.remember(endpoint)
-                return result
-        raise Internal(f"no endpoint for {self.reference.domain}")
-
-    async def _endpoints(self) -> list[Endpoint]:
-        """Return the endpoints, first the one that answered last."""
-        if not self._known:  # asked once: it may need the resolver
-            self._known = await self._hosts.endpoints(self.reference.domain)
-        return sorted(self._known, key=lambda endpoint: endpoint != self._preferred)
-
-
-def _is_final(endpoint: Endpoint, error: ProaError) -> bool:
-    """Whether no other endpoint can do better.
-
-    A mirror may just lack the image, and a registry that is not reached by HTTPS may speak HTTP.
-    """
-    return not endpoint.mirror and not (isinstance(error, RequestFailed) and not error.connected)

@@ -14,7 +14,7 @@ from proa.registry.credentials import Credentials
 from proa.registry.failures import RETRIED, Refused, RequestFailed
 from proa.registry.hosts import Endpoint
 from proa.registry.tokens import Authorizer
-from proa.registry.transport import Transport, refused
+from proa.registry.transport import Body, Transport, refused
 
 if TYPE_CHECKING:
     import aiohttp
@@ -59,21 +59,30 @@ class Requester:
         identity: Identity,
         scope: str,
         headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send once, and again with the proof that a 401 asks for. Raises `Refused`, `RequestFailed`."""
-        url = f"{endpoint.url}/v2/{path}"
-        sent = {**identity.headers, **(headers or {})}
-        proof = await self._authorizer.header(endpoint, identity.credentials, scope)
+        """Send once, and again with the proof that a 401 asks for. Raises `Refused`, `RequestFailed`.
+
+        `path` may also be a whole URL, where a registry has said to go on.
+        """
+        url = path if "://" in path else f"{endpoint.url}/v2/{path}"
+        own = url.startswith((f"{endpoint.scheme}://{endpoint.host}/", f"{endpoint.scheme}://{endpoint.host}?"))
+        encrypted = endpoint.scheme == "https" and endpoint.verify
+        if encrypted and not url.startswith("https://"):
+            raise RequestFailed(f"registry {endpoint.host} wants data sent unencrypted to {url}", connected=False)
+        sent = {**(identity.headers if own else {}), **(headers or {})}
+        # Secrets are the registry's alone: where it has another server store the data, the URL is the proof.
+        proof = await self._authorizer.header(endpoint, identity.credentials, scope) if own else ""
         for last in (False, True):
             if proof:
                 sent["Authorization"] = proof
-            async with self._transport.send(method, url, sent, verify=endpoint.verify) as response:
+            async with self._transport.send(method, url, sent, verify=endpoint.verify, body=body) as response:
                 if response.status < 400:
                     yield response
                     return
                 error = await refused(response, method, url)
                 asked = challenges.parse(response.headers.getall("WWW-Authenticate", []))
-            if response.status != 401 or last:
+            if response.status != 401 or last or not own:
                 raise error
             better = await self._authorizer.challenged(endpoint, asked, identity.credentials, scope, proof)
             if not better:

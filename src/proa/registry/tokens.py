@@ -18,6 +18,7 @@ import msgspec
 from proa.errors import Forbidden, Unavailable
 from proa.registry.challenge import Challenge
 from proa.registry.credentials import ANONYMOUS, Credentials
+from proa.registry.failures import NO_CREDENTIALS
 from proa.registry.hosts import Endpoint, Hosts
 from proa.registry.transport import Transport, read_limited, refused
 
@@ -87,9 +88,9 @@ class Authorizer:
         self._challenges[endpoint.url] = challenge
         credentials = _for(endpoint, credentials)
         self._forget(rejected)
-        header = await self._answer(endpoint, challenge, credentials, challenge["scope"] or scope)
+        header = await self._answer(endpoint, challenge, credentials, _wider(scope, challenge["scope"]))
         if not header and challenge.scheme == "basic":
-            raise Forbidden(f'Get "{endpoint.url}/v2/": no basic auth credentials')
+            raise Forbidden(f'Get "{endpoint.url}/v2/": {NO_CREDENTIALS}')
         return header if header != rejected else ""
 
     async def token(
@@ -144,11 +145,10 @@ class Authorizer:
         query = {"service": service} if service else {}
         headers = {}
         form: dict[str, str] | None = None
-        if scope:
-            query["scope"] = scope
         if credentials.identity_token:
             form = {
                 **query,
+                **({"scope": scope} if scope else {}),
                 "grant_type": "refresh_token",
                 "refresh_token": credentials.identity_token,
                 "client_id": CLIENT_ID,
@@ -160,7 +160,8 @@ class Authorizer:
                 headers["Authorization"] = credentials.basic
             if offline:
                 query |= {"offline_token": "true", "client_id": CLIENT_ID}
-            url = realm + ("&" if "?" in realm else "?") + urlencode(query)
+            pairs = [*query.items(), *(("scope", one) for one in scope.split())]
+            url = realm + ("&" if "?" in realm else "?") + urlencode(pairs)
         method = "POST" if form else "GET"
         verify = endpoint.verify and not await self._hosts.is_insecure(urlsplit(realm).netloc)
         async with self._transport.send(method, url, headers, verify=verify, form=form) as response:
@@ -173,6 +174,22 @@ class Authorizer:
 def _for(endpoint: Endpoint, credentials: Credentials) -> Credentials:
     """A mirror is another's server: it gets nobody's password."""
     return ANONYMOUS if endpoint.mirror else credentials
+
+
+def _wider(wanted: str, asked_for: str) -> str:
+    """Return the scope for a token: what a request is part of, unless its challenge asks for more than that.
+
+    Scopes are "repository:name:pull,push", several with blanks between.
+    """
+    actions = {name: set(allowed.split(",")) for name, _, allowed in map(_parts, wanted.split())}
+    for name, _, needed in map(_parts, asked_for.split()):
+        if not set(needed.split(",")) <= actions.get(name, set()):
+            return asked_for
+    return wanted or asked_for
+
+
+def _parts(scope: str) -> tuple[str, str, str]:
+    return scope.rpartition(":")
 
 
 def _parse_token(body: bytes, realm: str) -> Token:

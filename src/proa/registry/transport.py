@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +21,13 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"proa/{__version__}"
 CONNECT_TIMEOUT = 15.0  # seconds, for each address
+COMMIT_TIMEOUT = 300.0  # seconds that a registry may take to answer when it has all of a blob
 MAX_REDIRECTS = 10
 READ_BUFFER = 1 << 20  # bytes; what a slow disk lets pile up per download
 # Sent to the registry alone: a storage server behind a redirect has no business with them.
 _PRIVATE_HEADERS = frozenset({"authorization", "cookie"})
+
+Body = Callable[[], AsyncIterator[bytes]]
 
 
 class Transport:
@@ -48,10 +53,12 @@ class Transport:
         *,
         verify: bool = True,
         form: Mapping[str, str] | None = None,
+        body: Body | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request and follow redirects; the response's body is read inside the block.
 
-        Raises `RequestFailed` when no answer comes, also while the body is read. Answers are not judged.
+        `body` is called for the bytes to send each time they are sent. Raises `RequestFailed` when no answer
+        comes, also while the body is read. Answers are not judged.
         """
         import aiohttp
         from yarl import URL
@@ -60,15 +67,7 @@ class Transport:
         target, sent = URL(url, encoded=True), {"User-Agent": USER_AGENT, **headers}
         try:
             for _ in range(MAX_REDIRECTS + 1):
-                response = await session.request(
-                    method,
-                    target,
-                    headers=sent,
-                    data=form,
-                    allow_redirects=False,
-                    ssl=self._tls(target, verify),
-                    proxy=_proxy(target),
-                )
+                response = await self._request(session, method, target, sent, verify, form, body)
                 async with response:
                     following = _location(response)
                     if following is None or form is not None:
@@ -82,6 +81,47 @@ class Transport:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise explain(method, url, error, self.stall_timeout) from error
         raise Unavailable(f'{method.capitalize()} "{url}": stopped after {MAX_REDIRECTS} redirects')
+
+    async def _request(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        target: URL,
+        headers: Mapping[str, str],
+        verify: bool,
+        form: Mapping[str, str] | None,
+        body: Body | None,
+    ) -> aiohttp.ClientResponse:
+        import aiohttp
+
+        ask = partial(
+            session.request,
+            method,
+            target,
+            headers=headers,
+            allow_redirects=False,
+            ssl=self._tls(target, verify),
+            proxy=_proxy(target),
+        )
+        if body is None:
+            return await ask(data=form)
+        # The answer comes when the registry has stored it all; a connection that takes nothing is given up.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=COMMIT_TIMEOUT)
+        loop = asyncio.get_running_loop()
+        answered = False
+        async with asyncio.timeout(None) as deadline:
+
+            async def pieces() -> AsyncIterator[bytes]:
+                async for piece in body():
+                    if not answered:
+                        deadline.reschedule(loop.time() + self.stall_timeout)
+                    yield piece
+                if not answered:
+                    deadline.reschedule(None)
+
+            response = await ask(data=pieces(), timeout=timeout)
+            answered = True  # perhaps before it has taken everything
+            return response
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -175,6 +175,23 @@ def answer(engine: Recorder) -> Recorder:
     engine.on("POST /(containers|volumes|images|build)/prune", Reply(value=PRUNED))
     engine.on("POST /networks/prune", Reply(value={"NetworksDeleted": ["n"]}))
     engine.on("POST /images/create", lambda request: _pull(request.query))
+    archive = Reply(chunks=[b"tar of ", b"images"], headers={"Content-Type": "application/x-tar"})
+    engine.on("GET /images/get", lambda request: missing if "none" in request.query["names"] else archive)
+    loaded = [b'{"stream":"Loaded image: a:1\\n"}\r\n', b'{"stream":"Loaded image ID: sha256:1\\n"}\r\n']
+    engine.on("POST /images/load", Reply(chunks=loaded, headers={"Content-Type": "application/json"}))
+    engine.on("POST /images/.*/push", lambda request: _push("none" in request.path))
+    engine.on(
+        "POST /auth",
+        lambda request: (
+            error(401, "login attempt failed")
+            if request.json["password"] == "wrong"
+            else Reply(value={"Status": "Login Succeeded", "IdentityToken": ""})
+        ),
+    )
+    engine.on(
+        "POST /images/prune",
+        Reply(value={"ImagesDeleted": [{"Untagged": "a:1"}, {"Deleted": "sha256:1"}], "SpaceReclaimed": 12345}),
+    )
     engine.on("POST /containers/create", lambda request: _create(request.query, request.json["Image"]))
     return engine
 
@@ -189,6 +206,19 @@ def _pull(query: dict[str, str]) -> Reply:
         b'{"status":"Digest: sha256:1"}\r\n', b'{"errorDetail":{"message":"it broke"},"error":"it broke"}\r\n',
     ]  # fmt: skip
     return Reply(chunks=lines[:-1] if query["tag"] == "1" else lines)
+
+
+def _push(fails: bool) -> Reply:
+    lines = [
+        b'{"status":"The push refers to repository [known.example/x]"}\r\n',
+        b'{"status":"Preparing","progressDetail":{},"id":"aa"}\r\n',
+        b'{"status":"Pushing","progressDetail":{"current":5,"total":10},"id":"aa"}\r\n',
+        b'{"status":"Pushed","progressDetail":{},"id":"aa"}\r\n',
+        b'{"status":"1: digest: sha256:1 size: 5"}\r\n',
+        b'{"progressDetail":{},"aux":{"Tag":"1","Digest":"sha256:1","Size":5}}\r\n',
+    ]
+    failed = b'{"errorDetail":{"message":"no basic auth credentials"},"error":"no basic auth credentials"}\r\n'
+    return Reply(chunks=[*lines[:1], failed] if fails else lines)
 
 
 def _create(query: dict[str, str], image: str) -> Reply:

@@ -127,8 +127,8 @@ def test_tables_name_what_there_is() -> None:
     }
     assert filtering <= set(FILTERS)
     later = {
-        "image_prune", "network_connect", "network_create", "network_disconnect", "network_prune", "network_rm",
-        "push", "save", "search",
+        "network_connect", "network_create", "network_disconnect", "network_prune", "network_rm",
+        "search",
     }  # fmt: skip
     assert (set(ARGUMENTS) | set(FILTERS)) - later <= modules
     flags = {flag[NAME] for words in COMMANDS for flag in command(words).flags if flag[KIND]}

@@ -238,6 +238,39 @@ run --gpus x busybox
 run --stop-timeout x busybox
 run A
 run ''
+save
+save busybox
+save busybox none
+save --platform nosuch busybox
+save -o /no/such/file busybox
+save -o /tmp busybox
+save -o /dev/null busybox
+load -i /no/such
+load -i /dev/null
+load --platform nosuch -i /dev/null
+load x
+push
+push known.example/x
+push -q known.example/x:1
+push -a known.example/x
+push -a known.example/x:1
+push busybox@sha256:aa
+push UPPER
+push none.example/x
+login -u a -p b --password-stdin
+login --password-stdin
+login -u a known.example
+login
+login -u me -p right known.example
+login -u me -p wrong known.example
+logout
+logout known.example
+logout https://known.example/v2/
+image prune -f
+image prune -af
+image prune
+image prune -f --filter x
+image prune -f --filter until=1h --filter label=a
 volume create mine
 volume rm web none
 container prune

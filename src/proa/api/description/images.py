@@ -89,5 +89,9 @@ OPERATIONS: dict[str, Operation] = {
         TAR,
         STREAM,
     ),
-    "unsupported:push": Operation("Push an image: not supported yet", answers=REFUSED),
+    "images.push:push": Operation(
+        "Push an image, or without a tag all tags of a repository",
+        (text("tag", "What to push"), _PLATFORM, _CREDENTIALS),
+        answers=STREAM,
+    ),
 }

@@ -6,9 +6,10 @@ from typing import Any
 
 from proa.api import credentials
 from proa.api.request import Request, Response, json_response, required
+from proa.oci import image_config
 from proa.oci import manifest as manifests
-from proa.oci import platform as platforms
-from proa.oci.descriptor import Descriptor, PlatformRecord
+from proa.oci.image_config import ImageConfig
+from proa.oci.platform import Platform
 from proa.oci.reference import Reference
 
 
@@ -23,24 +24,24 @@ async def auth(request: Request) -> Response:
 async def inspect(request: Request) -> Response:
     reference = Reference.parse(request.name(), default_tag="latest")
     given = credentials.decode(request.headers.get("x-registry-auth", ""))
-    repository = request.engine.registry.repository(reference, credentials.for_registry(given))
-    resolved = await repository.resolve(platforms.default())
-    top = manifests.parse(resolved.documents[0])
-    if isinstance(top, manifests.Index):
-        descriptor = Descriptor(media_type=top.media_type, digest=resolved.digest, size=len(resolved.documents[0]))
-        found = [entry.platform for entry in top.manifests if entry.platform is not None]
+    repository = request.engine.registry.inspected(reference, credentials.for_registry(given))
+    raw, content_type = await repository.document()
+    found = manifests.parse(raw, content_type)
+    descriptor = found.descriptor
+    if isinstance(found, manifests.Index):
+        platforms = [entry.platform.to_platform() for entry in found.manifests if entry.platform is not None]
     else:
-        descriptor = resolved.manifest.descriptor
-        found = []
+        config = ImageConfig.parse(await repository.read(found.config, image_config.MAX_SIZE))
+        platforms = [config.platform]
     return json_response({
         "Descriptor": {
             "mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size,
         },
-        "Platforms": [_platform(each) for each in found],
+        "Platforms": [_platform(each) for each in platforms],
     })  # fmt: skip
 
 
-def _platform(platform: PlatformRecord) -> dict[str, Any]:
+def _platform(platform: Platform) -> dict[str, Any]:
     document = {"architecture": platform.architecture, "os": platform.os}
     if platform.variant:
         document["variant"] = platform.variant

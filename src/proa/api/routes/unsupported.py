@@ -14,10 +14,6 @@ async def search(request: Request) -> Response:
     raise _refuse("searching a registry")
 
 
-async def push(request: Request) -> Response:
-    raise _refuse("pushing images")
-
-
 async def checkpoint(request: Request) -> Response:
     raise Unsupported(
         "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order "

@@ -91,6 +91,11 @@ def contexts(_invocation: Invocation, _last: str) -> Candidates:
     return Candidates((name, "") for name in sorted({"default", *store().names()}))
 
 
+def registries(invocation: Invocation, _last: str) -> Candidates:
+    """Where somebody has logged in."""
+    return Candidates((server, "") for server in sorted(invocation.config.get("auths") or {}))
+
+
 def runtimes(invocation: Invocation, _last: str) -> Candidates:
     return Candidates((name, "") for name in _get(invocation, "/info").get("Runtimes") or ())
 

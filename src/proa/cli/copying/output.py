@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -14,14 +15,20 @@ if TYPE_CHECKING:
     from proa.client.http import Response
 
 
+# What a path can be that no file may take the place of.
+_KINDS = {
+    stat.S_IFDIR: "a directory", stat.S_IFCHR: "a character device file", stat.S_IFBLK: "a block device file",
+    stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket",
+}  # fmt: skip
+
+
 def check_path(path: str, what: str) -> None:
     """Raise `Failure`, beginning with `what`, for a place where no file can be written."""
     folder = os.path.dirname(os.path.normpath(path))
     if folder and not os.path.exists(folder):
-        raise Failure(f'{what}: invalid output path: directory "{folder}" does not exist')
-    if os.path.exists(path) and not os.path.isfile(path):
-        kind = "a directory" if os.path.isdir(path) else "not a regular file"
-        raise Failure(f'{what}: invalid output path: "{path}" is {kind}')
+        raise Failure(f"{what}: invalid output path: stat {folder}: no such file or directory")
+    if os.path.exists(path) and (kind := _KINDS.get(stat.S_IFMT(os.stat(path).st_mode))):
+        raise Failure(f"{what}: cannot write to {kind}")
 
 
 def written(response: Response, path: str) -> None:

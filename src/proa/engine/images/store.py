@@ -113,6 +113,11 @@ class ImageStore:
             found.setdefault(image_id, []).append(Reference.parse(name))
         return found
 
+    def has_repository(self, repository: Reference) -> bool:
+        """Whether an image has a tag or a digest in a repository."""
+        row = self._database.row("SELECT 1 FROM image_digests WHERE repository = ? LIMIT 1", (repository.name,))
+        return row is not None or bool(self.tags(repository))
+
     def named(self, reference: Reference) -> str | None:
         """Return the identifier of the image that a reference points to, or None. A digest beats a tag."""
         if reference.digest:
@@ -227,6 +232,17 @@ class ImageStore:
         return bool(self._database.execute("DELETE FROM image_names WHERE name = ?", (_name(reference),)))
 
     # Blobs
+
+    def repositories_with(self, blob_digest: str, domain: str) -> list[str]:
+        """Return the repositories of a registry that had a layer's blob when an image was pulled from or pushed
+        there, the ones of the newest images first."""
+        rows = self._database.rows(
+            "SELECT repository FROM image_digests JOIN image_layers USING (image_id) JOIN layers USING (chain_id) "
+            "JOIN images ON images.id = image_digests.image_id WHERE blob_digest = ?1 "
+            "AND repository BETWEEN ?2 || '/' AND ?2 || '0' GROUP BY repository ORDER BY max(pulled_at) DESC",
+            (blob_digest, domain),  # "0" follows "/"
+        )
+        return [repository for (repository,) in rows]
 
     def has_blob(self, digest: str) -> bool:
         """Whether any record names this blob: as configuration, manifest, index or layer."""

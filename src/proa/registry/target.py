@@ -1,0 +1,115 @@
+"""One repository of a registry to push to: its blobs and manifests (distribution-spec, "Push").
+
+target = registry.target(Reference.parse("host/team/app"), credentials)
+await target.push_blob(descriptor, chunks, sources=["team/base"])
+await target.push_manifest("latest", raw, media_type)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from urllib.parse import quote
+
+from proa.errors import Internal, ProaError
+from proa.oci import digest as digests
+from proa.oci.descriptor import Descriptor
+from proa.oci.reference import Reference
+from proa.registry.attempts import Attempts
+from proa.registry.failures import Refused, push_error
+from proa.registry.hosts import Endpoint, Hosts
+from proa.registry.requests import Identity, Requester
+from proa.registry.upload import Chunks, Upload, location
+
+# Of each blob: other repositories of the registry are asked for it before it is sent.
+MOST_SOURCES = 3
+
+
+class Target:
+    """Made by `Registry.target`. Errors are Docker's texts for `docker push`."""
+
+    def __init__(self, requester: Requester, hosts: Hosts, reference: Reference, identity: Identity) -> None:
+        self._reference = reference
+        self._requester = requester
+        self._identity = identity
+        self._path = reference.path
+        self._scope = f"repository:{reference.path}:pull,push"
+        self._attempts = Attempts(requester, hosts, reference, push_error, mirrors=False)
+
+    async def push_blob(
+        self,
+        blob: Descriptor,
+        chunks: Chunks,
+        *,
+        sources: Sequence[str] = (),
+        on_progress: Callable[[int], object] = lambda sent: None,
+        on_retry: Callable[[float], object] = lambda seconds: None,
+    ) -> str:
+        """See to it that the repository has a blob; `chunks(offset)` gives its bytes.
+
+        `sources` are paths of repositories of the same registry that should have it. Returns how it came there:
+        "" for what was there, the path it was mounted from, or the repository's own when it was sent.
+        """
+        if await self._attempts.run(lambda endpoint: self._has(endpoint, blob.digest)):
+            return ""
+        for source in sources[:MOST_SOURCES]:
+            if source != self._path and await self._mounts(blob.digest, source):
+                return source
+        upload = Upload(self._requester, self._identity, self._scope, blob, chunks, on_progress, on_retry)
+        endpoint, *_ = await self._attempts.endpoints()  # the one that has answered
+        try:
+            await upload.run(endpoint, self._path)
+        except ProaError as error:
+            raise push_error(error, self._reference) from error
+        return self._path
+
+    async def push_manifest(self, tag: str, raw: bytes, media_type: str) -> None:
+        """Give the repository a manifest and let `tag` name it."""
+        await self._attempts.run(lambda endpoint: self._put(endpoint, tag, raw, media_type))
+
+    async def _has(self, endpoint: Endpoint, digest: str) -> bool:
+        path = f"{self._path}/blobs/{digest}"
+        try:
+            async with self._requester.send("HEAD", endpoint, path, self._identity, self._scope):
+                return True
+        except Refused as error:
+            if error.status == 404:
+                return False
+            raise
+
+    async def _mounts(self, digest: str, source: str) -> bool:
+        """Try to mount a blob of another repository; a registry that does not says so by beginning an upload.
+
+        That one is ended. Whatever goes wrong, the blob can still be sent.
+        """
+        scope = f"{self._scope} repository:{source}:pull"
+        path = f"{self._path}/blobs/uploads/?mount={quote(digest, safe='')}&from={quote(source, safe='')}"
+
+        async def ask(endpoint: Endpoint) -> tuple[Endpoint, int, str]:
+            headers = {"Content-Length": "0"}
+            async with self._requester.send("POST", endpoint, path, self._identity, scope, headers) as response:
+                return endpoint, response.status, location(response)
+
+        try:
+            endpoint, status, begun = await self._attempts.run(ask)
+            if status == 201:
+                return True
+            if begun:
+                async with self._requester.send("DELETE", endpoint, begun, self._identity, self._scope):
+                    pass
+        except ProaError:
+            pass
+        return False
+
+    async def _put(self, endpoint: Endpoint, tag: str, raw: bytes, media_type: str) -> None:
+        async def body() -> AsyncIterator[bytes]:
+            yield raw
+
+        path = f"{self._path}/manifests/{tag}"
+        headers = {"Content-Type": media_type, "Content-Length": str(len(raw))}
+        async with self._requester.send(
+            "PUT", endpoint, path, self._identity, self._scope, headers, body
+        ) as response:
+            stated = response.headers.get("Docker-Content-Digest", "")
+        expected = digests.of(raw)
+        if digests.is_valid(stated) and digests.algorithm_of(stated) == "sha256" and stated != expected:
+            raise Internal(f"registry stored {tag} as {stated} instead of {expected}")
