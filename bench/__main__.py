@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import latency, names, peers, report, volume
+from bench import latency, names, peers, ports, report, volume
 from bench.measure import Comparison
 from rig import standard
 from rig.engine import Engine
 from rig.registry import Registry
 
-GROUPS = ("api", "command", "at-once", "idle", "names", "pull")
+GROUPS = ("api", "command", "at-once", "idle", "names", "ports", "pull")
 
 
 def main() -> None:
@@ -55,6 +55,7 @@ def measure(options: argparse.Namespace) -> Iterator[Comparison]:
                 "command": lambda engines: latency.by_command(engines, options.rounds),
                 "at-once": lambda engines: volume.at_once(engines, options.rounds),
                 "names": lambda engines: names.names(engines, options.rounds),
+                "ports": lambda engines: ports.ports(engines, options.rounds),
                 "idle": lambda engines: volume.idle(engines, options.idle),
             }
             if set(wanted) & set(on_disk):

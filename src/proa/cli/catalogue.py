@@ -59,7 +59,8 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "inspect": "inspect_network", "ls": "network_ls", "list": "network_ls",
     }),
     "system": ("Manage Proa", {
-        "df": "system_df", "dial-stdio": "dial_stdio", "events": "events", "info": "info", "prune": "system_prune",
+        "df": "system_df", "dial-stdio": "dial_stdio", "events": "events", "info": "info", "ports": "system_ports",
+        "prune": "system_prune",
     }),
     "volume": ("Manage volumes", {
         "create": "volume_create", "inspect": "inspect_volume", "ls": "volume_ls", "list": "volume_ls",
@@ -127,6 +128,7 @@ SUMMARIES = {
     "start": "Start containers that do not run",
     "stats": "Show what containers use, kept up to date",
     "stop": "Ask containers to end, and end them after a while",
+    "system_ports": "Show which ports of this host lead to containers, and who gets at them",
     "system_df": "Show what images, containers, volumes and caches take on the disk",
     "system_prune": "Remove everything that nothing uses",
     "tag": "Give an image another name",

@@ -29,9 +29,11 @@ OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}}
 # Docker's help has a wrong or no usage line there.
 USAGES = {"builder prune": "", "completion fish": "", "completion zsh": ""}
 
+# Commands that docker has not, or is silent about.
+OWN_COMMANDS = {"system dial-stdio", "system ports"}
 COMMANDS = [
     *(name for name in TOP),
-    *(f"{group} {name}" for group in GROUPS for name in GROUPS[group][1] if name not in ("dial-stdio",)),
+    *(words for group in GROUPS for name in GROUPS[group][1] if (words := f"{group} {name}") not in OWN_COMMANDS),
 ]
 FLAG = re.compile(r"  (?:-(\w), |    )--([\w-]+)(?: ([\w-]+))?(?:   +(.*))?")
 # What docker's help says of defaults that are what a kind begins with.
