@@ -67,10 +67,10 @@ def is_free(port: int) -> bool:
     return True
 
 
-def led(engine: Engine) -> set[tuple[str, int]]:
-    """Return the ports that an engine's firewall leads somewhere, as nft(8) reads them."""
+def led(engine: Engine) -> dict[tuple[str, int], str]:
+    """Return where an engine's firewall leads which ports, as nft(8) reads it: ("tcp", 8080): "172.17.0.2"."""
     options = engine.api.get("/networks/bridge").json["Options"]
     name = options["com.docker.network.bridge.name"]
     done = subprocess.run(["nft", "list", "table", "inet", name], check=True, capture_output=True, text=True)
-    found = re.findall(r"\b(tcp|udp|sctp) \. (\d+) : ", done.stdout)
-    return {(protocol, int(port)) for protocol, port in found}
+    found = re.findall(r"\b(tcp|udp|sctp) \. (\d+) : ([0-9a-f.:]+) \. ", done.stdout)
+    return {(protocol, int(port)): address for protocol, port, address in found}
