@@ -55,7 +55,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/exec/{name}/json", "execs:inspect"),
     # Images
     Endpoint("GET", "/images/json", "images.list:list_images"),
-    Endpoint("GET", "/images/search", "unsupported:search"),
+    Endpoint("GET", "/images/search", "images.search:search", abandonable=_WAITS),
     Endpoint("GET", "/images/get", "images.archives:save_several", abandonable=_WAITS),
     Endpoint("POST", "/images/load", "images.archives:load", abandonable=_WAITS),
     Endpoint("POST", "/images/create", "images.pull:create", abandonable=_WAITS),

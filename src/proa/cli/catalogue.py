@@ -27,7 +27,7 @@ TOP = {
     "kill": "kill", "logs": "logs", "pause": "pause", "port": "port", "rename": "rename", "restart": "restart",
     "rm": "rm", "rmi": "rmi", "start": "start", "stats": "stats", "stop": "stop", "tag": "tag", "top": "top",
     "unpause": "unpause", "update": "update", "wait": "wait",
-    "load": "load", "login": "login", "logout": "logout", "push": "push", "save": "save",
+    "load": "load", "login": "login", "logout": "logout", "push": "push", "save": "save", "search": "search",
 }  # fmt: skip
 
 # What `proa GROUP NAME` runs.
@@ -125,6 +125,7 @@ SUMMARIES = {
     "rmi": "Remove images, or names of images",
     "run": "Make a container of an image and run it",
     "save": "Write images as a tar archive",
+    "search": "Look for images in a registry, Docker Hub unless told",
     "start": "Start containers that do not run",
     "stats": "Show what containers use, kept up to date",
     "stop": "Ask containers to end, and end them after a while",

@@ -14,6 +14,7 @@ from proa.registry.failures import NO_CREDENTIALS, Refused, RequestFailed, inspe
 from proa.registry.hosts import HUB, Endpoint, Hosts
 from proa.registry.repository import Repository
 from proa.registry.requests import Identity, Patience, Requester
+from proa.registry.search import Found, search
 from proa.registry.target import Target
 from proa.registry.tokens import Authorizer
 from proa.registry.transport import Transport, refused
@@ -70,6 +71,16 @@ class Registry:
         """Return the repository of `reference` for one who only looks: errors are the registry's own words."""
         identity = Identity(credentials or ANONYMOUS)
         return Repository(self._requester, self._hosts, reference, identity, inspect_error)
+
+    async def search(
+        self,
+        term: str,
+        limit: int = 0,
+        credentials: Credentials | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[Found]:
+        """Return what a registry has under `term`, at most `limit`, in its order; 0 is Docker's usual number."""
+        return await search(self._transport, self._hosts, term, limit, credentials or ANONYMOUS, headers or {})
 
     async def login(self, server: str, credentials: Credentials) -> str:
         """Check credentials at a registry (`server` as in Docker's AuthConfig) and return an identity token,

@@ -114,6 +114,15 @@ USAGE: dict[str, Any] = {
 }  # fmt: skip
 
 
+SEARCH = [
+    {"name": name, "description": text, "star_count": stars, "is_official": official, "is_automated": False}
+    for name, text, stars, official in (
+        ("known", "What is known\nof this goes on for longer than a line of a table", 12, True),
+        ("team/known", "", 3, False),
+    )
+]
+
+
 def answer(engine: Recorder) -> Recorder:
     """Give `engine` routes for containers web, stopped and empty; `none` exists in no kind."""
     found, missing = r"(web|stopped|empty|busybox|1+)", error(404, "No such container: none")
@@ -186,6 +195,12 @@ def answer(engine: Recorder) -> Recorder:
             error(401, "login attempt failed")
             if request.json["password"] == "wrong"
             else Reply(value={"Status": "Login Succeeded", "IdentityToken": ""})
+        ),
+    )
+    engine.on(
+        "GET /images/search",
+        lambda request: (
+            error(500, "Unexpected status code 404") if request.query["term"] == "none" else Reply(value=SEARCH)
         ),
     )
     engine.on(

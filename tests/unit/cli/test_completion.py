@@ -128,7 +128,6 @@ def test_tables_name_what_there_is() -> None:
     assert filtering <= set(FILTERS)
     later = {
         "network_connect", "network_create", "network_disconnect", "network_prune", "network_rm",
-        "search",
     }  # fmt: skip
     assert (set(ARGUMENTS) | set(FILTERS)) - later <= modules
     flags = {flag[NAME] for words in COMMANDS for flag in command(words).flags if flag[KIND]}

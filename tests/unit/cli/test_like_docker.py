@@ -266,6 +266,18 @@ login -u me -p wrong known.example
 logout
 logout known.example
 logout https://known.example/v2/
+search known
+search --no-trunc known
+search --limit 5 -f stars=2 -f is-official=true known
+search --format json known
+search --format '{{.Name}} {{.StarCount}} {{.IsOfficial}} {{.Description}}' known
+search --format '{{json .}}' known
+search --format 'table {{.Name}}\\t{{.IsOfficial}}' known
+search --format '{{.Nope}}' known
+search none
+search -f x known
+search
+search a b
 image prune -f
 image prune -af
 image prune

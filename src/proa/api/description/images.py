@@ -5,16 +5,17 @@ from __future__ import annotations
 from proa.api.credentials import AuthConfig
 from proa.api.description.operation import (
     CREATED,
-    REFUSED,
     STREAM,
     TAR,
     Operation,
     filters,
     flag,
     header,
+    integer,
     several,
     text,
 )
+from proa.api.routes.images.search import ACCEPTED as SEARCH_FILTERS
 from proa.api.types.containers import Config
 from proa.engine.filters import PRUNE_FILTERS
 from proa.engine.images.list import ACCEPTED
@@ -74,7 +75,15 @@ OPERATIONS: dict[str, Operation] = {
     "images.tag:tag": Operation("Give an image another name", _REPOSITORY, answers={201: ""}),
     "distribution:auth": Operation("Check credentials with a registry", body=AuthConfig),
     "distribution:inspect": Operation("Ask a registry for an image", (_CREDENTIALS,)),
-    "unsupported:search": Operation("Search images: not supported", answers=REFUSED),
+    "images.search:search": Operation(
+        "List what a registry has under a term",
+        (
+            text("term", "What to look for; a registry may stand before it", required=True),
+            integer("limit", "How many at most, 1 to 100; 25 unless told"),
+            filters(SEARCH_FILTERS),
+            _CREDENTIALS,
+        ),
+    ),
     "images.archives:save": Operation(
         "Write an image, or all tags of a repository, as a tar archive", (_ONE_PLATFORM,), answers={200: TAR}
     ),

@@ -6,14 +6,6 @@ from proa.api.request import Request, Response, json_response
 from proa.errors import NotFound, Unavailable, Unsupported
 
 
-def _refuse(what: str) -> Unsupported:
-    return Unsupported(f"{what} is not supported yet")
-
-
-async def search(request: Request) -> Response:
-    raise _refuse("searching a registry")
-
-
 async def checkpoint(request: Request) -> Response:
     raise Unsupported(
         "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order "
