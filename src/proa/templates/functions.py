@@ -2,115 +2,69 @@
 
 from __future__ import annotations
 
-import html
-import json
-import re
-import urllib.parse
-from collections.abc import Callable, Mapping
-from typing import Any
+from proa.templates.encoding import to_json
+from proa.templates.printing import printed, printf, println
+from proa.templates.values import Absent, truth, type_name
 
-from proa.templates.values import Absent, Fields
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 # {{and}} ends at the first false value, {{or}} at the first true one.
 LAZY = {"and": False, "or": True}
-_VERB = re.compile(r"%([-+# 0]*)(\d+|\*)?(?:\.(\d+))?([a-zA-Z%])")
 
 
 class FunctionError(Exception):
     """A function was given what it cannot work with."""
 
 
-def truth(value: Any) -> bool:
-    """Return whether {{if}} takes a value for true: not false, zero, nil or empty."""
-    return True if isinstance(value, Fields) else bool(value)
-
-
-def show(value: Any) -> str:
-    """Return a value as Go's fmt prints it: map[a:b], [x y], true, <no value>."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return "<no value>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return _float(value)
-    if isinstance(value, Mapping):
-        inner = " ".join(f"{show(key)}:{_inner(value[key])}" for key in sorted(value))
-        return f"map[{inner}]"
-    if isinstance(value, (list, tuple)):
-        return f"[{' '.join(_inner(item) for item in value)}]"
-    if isinstance(value, Absent):
-        return value.text
-    if isinstance(value, Fields):
-        return show(value.as_dictionary())
-    return str(value)
-
-
-def _inner(value: Any) -> str:
-    return "<nil>" if value is None else show(value)
-
-
-def _float(value: float) -> str:
-    """Go's %v: the shortest form, with an exponent from 1e21 on."""
-    if value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
-    return re.sub(r"e([-+])(\d)$", r"e\g<1>0\2", repr(value))
-
-
-def to_json(value: Any, escape: bool = False) -> str:
-    """Return compact JSON; `escape`, and rows of listings, write <, > and & as Go's json.Marshal does."""
-    rows = False
-
-    def plain(inner: Any) -> Any:
-        nonlocal rows
-        rows = rows or isinstance(inner, Fields)
-        return _plain(inner)
-
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=plain)
-    if not (escape or rows):
-        return text
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Fields):
-        return value.as_dictionary()
-    if isinstance(value, Absent):
-        return None
-    raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
 def _index(value: Any, *keys: Any) -> Any:
     for key in keys:
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             value = value.get(key)
         elif isinstance(value, (list, tuple, str)):
-            if isinstance(key, bool) or not isinstance(key, int):
-                raise FunctionError(f"cannot index slice/array with type {type(key).__name__}")
-            if not 0 <= key < len(value):
-                raise FunctionError(f"index out of range: {key}")
-            value = value[key] if not isinstance(value, str) else ord(value[key])
+            value = _item(value, key)
         elif value is None or isinstance(value, Absent):
-            raise FunctionError("index of nil pointer")
+            raise FunctionError("index of nil pointer" if isinstance(value, Absent) else "index of untyped nil")
         else:
-            raise FunctionError(f"can't index item of type {type(value).__name__}")
+            raise FunctionError(f"can't index item of type {type_name(value)}")
     return value
 
 
-def _slice(value: Any, *limits: int) -> Any:
-    if not isinstance(value, (str, list)) or len(limits) > 2:
-        raise FunctionError(f"can't slice item of type {type(value).__name__}")
-    start, end = (*limits, *(0, len(value))[len(limits) :])[:2]
-    if not 0 <= start <= end <= len(value):
-        raise FunctionError(f"index out of range: {end}")
-    return value[start:end]
+def _item(value: Any, key: Any) -> Any:
+    if isinstance(key, bool) or not isinstance(key, int):
+        raise FunctionError(f"cannot index slice/array with type {type_name(key)}")
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogatepass")
+    if not 0 <= key < len(value):
+        raise FunctionError(f"index out of range: {key}")
+    return value[key]
+
+
+def _slice(value: Any, *limits: Any) -> Any:
+    if len(limits) > 3:
+        raise FunctionError(f"too many slice indexes: {len(limits)}")
+    if not isinstance(value, (str, list)):
+        raise FunctionError(f"can't slice item of type {type_name(value)}")
+    whole = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    for limit in limits:
+        if isinstance(limit, bool) or not isinstance(limit, int):
+            raise FunctionError(f"cannot index slice/array with type {type_name(limit)}")
+        if not 0 <= limit <= len(whole):
+            raise FunctionError(f"index out of range: {limit}")
+    start = limits[0] if limits else 0
+    end = limits[1] if len(limits) > 1 else len(whole)
+    if start > end:
+        raise FunctionError(f"invalid slice index: {start} > {end}")
+    part = whole[start:end]
+    return part.decode("utf-8", "replace") if isinstance(part, bytes) else part
 
 
 def _length(value: Any) -> int:
-    if isinstance(value, (str, list, tuple, Mapping, Absent)):
-        return len(value.encode()) if isinstance(value, str) else len(value)
-    raise FunctionError(f"len of type {type(value).__name__}")
+    if isinstance(value, (str, list, tuple, dict, Absent)):
+        return len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else len(value)
+    raise FunctionError("len of nil pointer" if value is None else f"len of type {type_name(value)}")
 
 
 def _equal(first: Any, *others: Any) -> bool:
@@ -135,68 +89,30 @@ def _less(first: Any, second: Any) -> bool:
     return _comparable(first, second) and bool(first < second)
 
 
-def _print(*values: Any) -> str:
-    """fmt.Sprint: a space between two operands when neither is a text."""
-    text = ""
-    for position, value in enumerate(values):
-        if position and not isinstance(value, str) and not isinstance(values[position - 1], str):
-            text += " "
-        text += show(value)
-    return text
-
-
-def _println(*values: Any) -> str:
-    return " ".join(show(value) for value in values) + "\n"
-
-
-def _printf(form: str, *values: Any) -> str:
-    rest = list(values)
-    text = _VERB.sub(lambda match: _verb(match, rest), form)
-    if rest:
-        text += f"%!(EXTRA {', '.join(f'{type(value).__name__}={show(value)}' for value in rest)})"
-    return text
-
-
-def _verb(match: re.Match[str], rest: list[Any]) -> str:
-    flags, width, precision, verb = match.groups()
-    if verb == "%":
-        return "%"
-    if width == "*":
-        width = str(rest.pop(0)) if rest else ""
-    if not rest:
-        return f"%!{verb}(MISSING)"
-    text = _formatted(verb, rest.pop(0), precision, flags)
-    size = int(width or 0)
-    if "-" in flags:
-        return text.ljust(size)
-    return text.rjust(size, "0" if "0" in flags and verb in "dxXofeg" else " ")
-
-
-def _formatted(verb: str, value: Any, precision: str | None, flags: str) -> str:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if verb in "sv":
-        text = show(value)
-        return text[: int(precision)] if precision and verb == "s" else text
-    if verb == "q":
-        return json.dumps(show(value), ensure_ascii=False)
-    if verb == "t" and isinstance(value, bool):
-        return show(value)
-    if verb in "dxXobc" and isinstance(value, int) and number:
-        text = chr(value) if verb == "c" else format(value, verb)
-        return f"+{text}" if "+" in flags and value >= 0 else text
-    if verb in "xX" and isinstance(value, str):
-        return value.encode().hex() if verb == "x" else value.encode().hex().upper()
-    if verb in "feEgG" and number:
-        return format(float(value), f".{precision or 6}{verb}")
-    return f"%!{verb}({type(value).__name__}={show(value)})"
+def _call(function: Any, *_: Any) -> Any:
+    if function is None:
+        raise FunctionError("call of nil")
+    raise FunctionError(f"non-function of type {type_name(function)}")
 
 
 def _join(items: Any, separator: str) -> str:
     if isinstance(items, Absent) or items is None:
         return ""
-    if not isinstance(items, (list, tuple)):
-        raise FunctionError(f"cannot join {type(items).__name__}")
-    return separator.join(show(item) for item in items)
+    return separator.join(printed(item) for item in items)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    return text.split(separator) if separator else list(text)
+
+
+def _title(text: str) -> str:
+    """Upper case for each letter that begins a word."""
+    before, result = " ", ""
+    for character in text:
+        begins = not (before.isalnum() or before == "_" or before == "'")
+        result += character.upper() if begins else character
+        before = character
+    return result
 
 
 def _pad(text: str, before: int, after: int) -> str:
@@ -207,29 +123,84 @@ def _truncate(text: str, length: int) -> str:
     return text if len(text) < length else text[:length]
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "eq": _equal,
-    "ge": lambda first, second: not _less(first, second),
-    "gt": lambda first, second: not _less(first, second) and not _equal(first, second),
-    "html": lambda *values: html.escape(_print(*values)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
-    "index": _index,
-    "join": _join,
-    "js": lambda *values: json.dumps(_print(*values))[1:-1],
-    "json": to_json,
-    "le": lambda first, second: _less(first, second) or _equal(first, second),
-    "len": _length,
-    "lower": lambda text: text.lower(),
-    "lt": _less,
-    "ne": lambda first, second: not _equal(first, second),
-    "not": lambda value: not truth(value),
-    "pad": _pad,
-    "print": _print,
-    "printf": _printf,
-    "println": _println,
-    "slice": _slice,
-    "split": lambda text, separator: text.split(separator) if separator else list(text),
-    "title": lambda text: re.sub(r"\b\w", lambda match: match.group().upper(), text),
-    "truncate": _truncate,
-    "upper": lambda text: text.upper(),
-    "urlquery": lambda *values: urllib.parse.quote_plus(_print(*values)),
+def _html(*values: Any) -> str:
+    text = printed(*values).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace('"', "&#34;").replace("'", "&#39;").replace("\0", "\ufffd")
+
+
+def _js(*values: Any) -> str:
+    escapes = {
+        "\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D",
+    }  # fmt: skip
+    return "".join(
+        escapes.get(character) or (f"\\u{ord(character):04X}" if character < " " else character)
+        for character in printed(*values)
+    )
+
+
+def _urlquery(*values: Any) -> str:
+    safe = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
+    data = printed(*values).encode("utf-8", "surrogatepass")
+    return "".join(chr(byte) if byte in safe else "+" if byte == 0x20 else f"%{byte:02X}" for byte in data)
+
+
+class Function:
+    """A function and the types of its parameters; the last one's stands for all that follow if `more`."""
+
+    def __init__(self, function: Callable[..., Any], *types: str, more: bool = False) -> None:
+        self.call = function
+        self.types = types
+        self.more = more
+
+    def type_of(self, position: int) -> str:
+        return self.types[min(position, len(self.types) - 1)]
+
+    def count_problem(self, given: int) -> str:
+        """Return what is wrong with the number of arguments, "" for nothing."""
+        wanted = len(self.types)
+        if self.more:
+            return f"want at least {wanted - 1} got {given}" if given < wanted - 1 else ""
+        return f"want {wanted} got {given}" if given != wanted else ""
+
+
+_ANY, _TEXT, _NUMBER, _LIST = "any", "string", "int", "[]string"
+FUNCTIONS: dict[str, Function] = {
+    "and": Function(bool, _ANY, _ANY, more=True),
+    "call": Function(_call, _ANY, _ANY, more=True),
+    "eq": Function(_equal, _ANY, _ANY, more=True),
+    "ge": Function(lambda first, second: not _less(first, second), _ANY, _ANY),
+    "gt": Function(lambda first, second: not _less(first, second) and not _equal(first, second), _ANY, _ANY),
+    "html": Function(_html, _ANY, more=True),
+    "index": Function(_index, _ANY, _ANY, more=True),
+    "join": Function(_join, _LIST, _TEXT),
+    "js": Function(_js, _ANY, more=True),
+    "json": Function(to_json, _ANY),
+    "le": Function(lambda first, second: _less(first, second) or _equal(first, second), _ANY, _ANY),
+    "len": Function(_length, _ANY),
+    "lower": Function(str.lower, _TEXT),
+    "lt": Function(_less, _ANY, _ANY),
+    "ne": Function(lambda first, second: not _equal(first, second), _ANY, _ANY),
+    "not": Function(lambda value: not truth(value), _ANY),
+    "or": Function(bool, _ANY, _ANY, more=True),
+    "pad": Function(_pad, _TEXT, _NUMBER, _NUMBER),
+    "print": Function(printed, _ANY, more=True),
+    "printf": Function(printf, _TEXT, _ANY, more=True),
+    "println": Function(println, _ANY, more=True),
+    "slice": Function(_slice, _ANY, _ANY, more=True),
+    "split": Function(_split, _TEXT, _TEXT),
+    "title": Function(_title, _TEXT),
+    "truncate": Function(_truncate, _TEXT, _NUMBER),
+    "upper": Function(str.upper, _TEXT),
+    "urlquery": Function(_urlquery, _ANY, more=True),
 }
+
+
+def fits(value: Any, wanted: str) -> bool:
+    """Return whether a value may be given to a parameter of some type."""
+    if wanted == _TEXT:
+        return isinstance(value, str)
+    if wanted == _NUMBER:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if wanted == _LIST:
+        return value is None or isinstance(value, (list, tuple, Absent))
+    return True

@@ -1,317 +1,280 @@
-"""The grammar of Go templates (text/template): from text to a tree of nodes.
-
-Known: actions with trim markers, comments, pipelines, variables, parentheses, literals, if/else, range, with,
-break, continue. Not known: define, template, block, which have no use in one `--format`.
-"""
+"""The grammar of Go templates (text/template): from tokens to a tree of nodes. Messages are Go's."""
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass, field
-from typing import Any
-
-from proa.errors import InvalidArgument
-
-_TOKEN = re.compile(
-    r"""(?P<space>\s+)
-    |(?P<string>"(?:[^"\\\n]|\\.)*")
-    |(?P<raw>`[^`]*`)
-    |(?P<character>'(?:[^'\\]|\\.)')
-    |(?P<number>[-+]?(?:0[xX][0-9a-fA-F]+|[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?))
-    |(?P<variable>\$\w*)
-    |(?P<field>\.\w+)
-    |(?P<dot>\.)
-    |(?P<declare>:=)
-    |(?P<word>\w+)
-    |(?P<symbol>[|(),=])""",
-    re.VERBOSE,
+from proa.templates.functions import FUNCTIONS
+from proa.templates.lexer import TemplateError, Token, quoted, syntax_error, tokens
+from proa.templates.literals import character, number, string
+from proa.templates.nodes import (
+    Branch,
+    Call,
+    Chain,
+    Command,
+    Dot,
+    Jump,
+    Literal,
+    Node,
+    Output,
+    Pipeline,
+    Text,
+    Use,
+    operand_text,
 )
-_KEYWORDS = ("if", "range", "with", "else", "end", "break", "continue")
+
+__all__ = ["TemplateError", "parse"]
+
+_TERMS = frozenset((
+    "bool", "character", "dot", "field", "identifier", "number", "nil", "raw", "string", "variable", "(",
+))  # fmt: skip
 
 
-class TemplateError(InvalidArgument):
-    """A template that cannot be parsed, or fails on its data."""
-
-
-@dataclass(slots=True)
-class Text:
-    text: str
-
-
-@dataclass(slots=True)
-class Literal:
-    value: Any
-
-
-@dataclass(slots=True)
-class Dot:
-    """The current value, a variable or the root, with fields taken of it. `text` is how it was written."""
-
-    text: str
-    fields: list[str]
-    variable: str = ""  # "$", "$x"; "" for the current value
-
-
-@dataclass(slots=True)
-class Call:
-    name: str
-
-
-@dataclass(slots=True)
-class Group:
-    """A pipeline in parentheses, with fields taken of its value."""
-
-    pipeline: Pipeline
-    fields: list[str]
-
-
-Operand = Literal | Dot | Call | Group
-
-
-@dataclass(slots=True)
-class Pipeline:
-    commands: list[list[Operand]]
-    variables: list[str] = field(default_factory=list)  # declared or assigned
-    declares: bool = False
-
-
-@dataclass(slots=True)
-class Output:
-    pipeline: Pipeline
-
-
-@dataclass(slots=True)
-class Branch:
-    """if, with or range; `otherwise` is what stands behind else."""
-
-    kind: str
-    pipeline: Pipeline
-    body: list[Node]
-    otherwise: list[Node]
-
-
-@dataclass(slots=True)
-class Jump:
-    kind: str  # break, continue
-
-
-Node = Text | Output | Branch | Jump
-
-
-def parse(text: str) -> list[Node]:
-    """Return the nodes of a template. Raises `TemplateError` in Go's words."""
-    parser = _Parser(_split(text))
-    nodes, end = parser.nodes(())
-    if end:
-        raise _error(f"unexpected {{{{{end}}}}}")
-    return nodes
-
-
-def _error(message: str) -> TemplateError:
-    return TemplateError(f"template: :1: {message}")
-
-
-def _split(text: str) -> list[Text | str]:
-    """Return texts and the insides of actions in turn; trim markers and comments are gone."""
-    parts: list[Text | str] = []
-    trim = False
-    while True:
-        before, opening, rest = text.partition("{{")
-        if opening and rest[:1] == "-" and rest[1:2].isspace():
-            before, rest = before.rstrip(), rest[1:]
-        parts.append(Text(before.lstrip() if trim else before))
-        if not opening:
-            return parts
-        end = _action_end(rest)
-        action, text = rest[:end], rest[end + 2 :]
-        trim = action.endswith("-") and action[-2:-1].isspace()
-        action = (action[:-1] if trim else action).strip()
-        if action.startswith("/*"):
-            if not action.endswith("*/"):
-                raise _error("unclosed comment")
-        else:
-            parts.append(action)
-
-
-def _action_end(text: str) -> int:
-    """Return where "}}" ends the action that `text` begins with; one in a string does not."""
-    if text.lstrip("- \t\n").startswith("/*"):
-        end = text.find("}}", text.find("*/"))
-        if end < 0:
-            raise _error("unclosed comment")
-        return end
-    position = 0
-    while position < len(text):
-        if text.startswith("}}", position):
-            return position
-        match = _TOKEN.match(text, position)
-        position = match.end() if match else position + 1
-    raise _error("unclosed action")
+def parse(text: str) -> tuple[list[Node], dict[str, list[Node]]]:
+    """Return the nodes of a template and those of the templates it defines. Raises `TemplateError`."""
+    parser = _Parser(tokens(text))
+    nodes, _ = parser.nodes(("end of text",))
+    return nodes, parser.definitions
 
 
 class _Parser:
-    def __init__(self, parts: list[Text | str]) -> None:
-        self._parts = parts
-        self._position = 0
+    def __init__(self, found: list[Token]) -> None:
+        self.definitions: dict[str, list[Node]] = {}
+        self._tokens = found
+        self._at = 0
+        self._variables = ["$"]
+        self._ranges = 0
 
-    def nodes(self, ends: tuple[str, ...]) -> tuple[list[Node], str]:
-        """Parse up to an action that begins with one of `ends`; returns that action, "" at the end of the text."""
-        found: list[Node] = []
-        while self._position < len(self._parts):
-            part = self._parts[self._position]
-            self._position += 1
-            if isinstance(part, Text):
-                if part.text:
-                    found.append(part)
-                continue
-            word, _, rest = part.partition(" ")
-            if word in ("else", "end"):
-                if word not in ends:
-                    raise _error(f"unexpected {{{{{word}}}}}")
-                return found, part
-            if word in ("break", "continue"):
-                found.append(Jump(word))
-            elif word in _KEYWORDS:
-                found.append(self._branch(word, rest))
-            else:
-                found.append(Output(_Expression(part).pipeline()))
-        if ends:
-            raise _error("unexpected EOF")
-        return found, ""
+    # Tokens
 
-    def _branch(self, kind: str, text: str) -> Branch:
-        if not text.strip():
-            raise _error(f"missing value for {kind}")
-        pipeline = _Expression(text).pipeline()
-        body, end = self.nodes(("else", "end"))
-        otherwise: list[Node] = []
-        if end.startswith("else"):
-            word, _, rest = end[4:].strip().partition(" ")
-            if word in ("if", "with"):
-                otherwise = [self._branch(word, rest)]  # takes the {{end}} too
-            elif word:
-                raise _error(f"unexpected <{word}> in else")
-            else:
-                otherwise, _ = self.nodes(("end",))
-        return Branch(kind, pipeline, body, otherwise)
+    def _next(self) -> Token:
+        token = self._tokens[self._at]
+        self._at += 1
+        return token
 
+    def _peek(self) -> Token:
+        return self._tokens[self._at]
 
-class _Expression:
-    """Parses the inside of one action."""
-
-    def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
-        self._position = 0
-
-    def pipeline(self) -> Pipeline:
-        result = self._pipeline()
-        if self._position < len(self._tokens):
-            raise _error(f'unexpected "{self._tokens[self._position][1]}" in operand')
-        return result
-
-    def _pipeline(self) -> Pipeline:
-        variables, declares = self._declaration()
-        commands = [self._command()]
-        while self._take("|"):
-            commands.append(self._command())
-        return Pipeline(commands, variables, declares)
-
-    def _declaration(self) -> tuple[list[str], bool]:
-        """Parse "$i, $x :=" or "$x =" if that is what comes."""
-        start = self._position
-        names = []
-        while self._kind() == "variable":
-            names.append(self._next())
-            self._skip_space()
-            if not self._take(","):
-                break
-            self._skip_space()
-        if names and (self._take(":=") or self._take("=")):
-            return names, self._tokens[self._position - 1][1] == ":="
-        self._position = start
-        return [], False
-
-    def _command(self) -> list[Operand]:
-        operands: list[Operand] = []
-        while True:
-            self._skip_space()
-            kind = self._kind()
-            if not kind or (kind == "symbol" and self._tokens[self._position][1] != "("):
-                break
-            operands.append(self._operand())
-        if not operands:
-            raise _error("missing value for command")
-        return operands
-
-    def _operand(self) -> Operand:
-        kind = self._kind()
-        text = self._next()
-        if kind == "symbol":
-            inner = self._pipeline()
-            if not self._take(")"):
-                raise _error("unclosed left paren")
-            return Group(inner, self._fields())
-        if kind in ("field", "dot", "variable"):
-            fields = self._fields()
-            written = text + "".join(f".{name}" for name in fields)
-            if kind == "field":
-                fields.insert(0, text[1:])
-            return Dot(written, fields, text if kind == "variable" else "")
-        if kind == "word":
-            if text in ("true", "false", "nil"):
-                return Literal({"true": True, "false": False, "nil": None}[text])
-            return Call(text)
-        return Literal(_literal(kind, text))
-
-    def _fields(self) -> list[str]:
-        fields = []
-        while self._kind() == "field":
-            fields.append(self._next()[1:])
-        return fields
-
-    def _kind(self) -> str:
-        return self._tokens[self._position][0] if self._position < len(self._tokens) else ""
-
-    def _next(self) -> str:
-        self._position += 1
-        return self._tokens[self._position - 1][1]
+    def _next_word(self) -> Token:
+        """Return the next token that is not space."""
+        self._skip_space()
+        return self._next()
 
     def _skip_space(self) -> None:
-        while self._kind() == "space":
-            self._position += 1
+        while self._peek().kind == "space":
+            self._at += 1
 
-    def _take(self, symbol: str) -> bool:
+    def _error(self, message: str, token: Token | None = None) -> TemplateError:
+        line = (token or self._tokens[max(self._at - 1, 0)]).line
+        return syntax_error(message, line)
+
+    def _unexpected(self, token: Token, context: str) -> TemplateError:
+        return self._error(f"unexpected {token} in {context}", token)
+
+    def _expect(self, kind: str, context: str) -> Token:
+        token = self._next_word()
+        if token.kind != kind:
+            raise self._unexpected(token, context)
+        return token
+
+    # Nodes
+
+    def nodes(self, ends: tuple[str, ...]) -> tuple[list[Node], str]:
+        """Parse up to {{end}}, {{else}} or the end of the text, whichever `ends` allows; return which it was."""
+        found: list[Node] = []
+        while True:
+            token = self._next()
+            if token.kind == "text":
+                found.append(Text(token.position, token.text))
+                continue
+            if token.kind == "end":
+                if "end of text" not in ends:
+                    raise self._error("unexpected EOF", token)
+                return found, ""
+            word = self._next_word()
+            if word.kind != "keyword":
+                self._at -= 1
+                found.append(Output(word.position, self._pipeline("command", "right")))
+            elif word.text in ("end", "else"):
+                if word.text not in ends:
+                    problem = "expected end; found" if "end" in ends else "unexpected"
+                    raise self._error(f"{problem} {{{{{word.text}}}}}", word)
+                if word.text == "end":
+                    self._expect("right", "end")
+                return found, word.text
+            else:
+                found += self._control(word, top="end of text" in ends)
+
+    def _control(self, word: Token, top: bool) -> list[Node]:
+        if word.text in ("if", "range", "with"):
+            return [self._branch(word)]
+        if word.text in ("break", "continue"):
+            if not self._ranges:
+                raise self._error(f"{{{{{word.text}}}}} outside {{{{range}}}}", word)
+            self._expect("right", word.text)
+            return [Jump(word.position, word.text)]
+        if word.text == "template":
+            return [self._use()]
+        if word.text == "block":
+            return [self._block()]
+        if not top:
+            raise self._error(f"unexpected {{{{{word.text}}}}}", word)
+        name = self._name("define clause")
+        self._expect("right", "define clause")
+        self._define(name)
+        return []
+
+    def _branch(self, word: Token) -> Branch:
+        kind, known = word.text, len(self._variables)
+        pipeline = self._pipeline(kind, "right")
+        self._ranges += kind == "range"
+        body, end = self.nodes(("end", "else"))
+        self._ranges -= kind == "range"
+        otherwise: list[Node] = []
+        if end == "else":
+            following = self._next_word()
+            if following.kind == "keyword" and following.text == kind and kind in ("if", "with"):
+                otherwise = [self._branch(following)]  # takes the {{end}} too
+            elif following.kind != "right":
+                raise self._unexpected(following, "else")
+            else:
+                otherwise, _ = self.nodes(("end",))
+        del self._variables[known:]
+        return Branch(pipeline.position, kind, pipeline, body, otherwise)
+
+    def _use(self) -> Use:
+        token = self._next_word()
+        self._at -= 1
+        name = self._name("template clause")
         self._skip_space()
-        if self._position < len(self._tokens) and self._tokens[self._position][1] == symbol:
-            self._position += 1
-            return True
-        return False
+        if self._peek().kind == "right":
+            self._next()
+            return Use(token.position, name, None)
+        return Use(token.position, name, self._pipeline("template clause", "right"))
 
+    def _block(self) -> Use:
+        token = self._next_word()
+        self._at -= 1
+        name = self._name("block clause")
+        pipeline = self._pipeline("block clause", "right")
+        self._define(name)
+        return Use(token.position, name, pipeline)
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    found = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            character = text[position]
-            if character in "\"'`":
-                raise _error("unterminated quoted string")
-            raise _error(f'unexpected "{character}" in operand')
-        found.append((str(match.lastgroup), match.group()))
-        position = match.end()
-    return found
+    def _name(self, context: str) -> str:
+        token = self._next_word()
+        if token.kind not in ("string", "raw"):
+            raise self._unexpected(token, context)
+        return self._string(token)
 
+    def _define(self, name: str) -> None:
+        known, self._variables = self._variables, ["$"]
+        ranges, self._ranges = self._ranges, 0
+        self.definitions[name], _ = self.nodes(("end",))
+        self._variables, self._ranges = known, ranges
 
-def _literal(kind: str, text: str) -> Any:
-    if kind == "raw":
-        return text[1:-1]
-    if kind == "number":
-        return int(text, 0) if re.fullmatch(r"[-+]?(0[xX][0-9a-fA-F]+|[0-9]+)", text) else float(text)
-    inner = text[1:-1].replace("\\'", "'") if kind == "character" else text[1:-1]
-    try:
-        value = json.loads('"' + re.sub(r"\\x([0-9a-fA-F]{2})", r"\\u00\1", inner).replace("\\a", "\\u0007") + '"')
-    except ValueError:
-        raise _error(f"invalid syntax: {text}") from None
-    return ord(value) if kind == "character" else value
+    # Pipelines
+
+    def _pipeline(self, context: str, end: str) -> Pipeline:
+        self._skip_space()
+        position = self._peek().position
+        variables, assigns = self._declarations(context)
+        commands: list[Command] = []
+        while True:
+            token = self._next_word()
+            if token.kind == end:
+                break
+            if token.kind not in _TERMS:
+                raise self._unexpected(token, context)
+            self._at -= 1
+            commands.append(self._command())
+        if not commands:
+            raise self._error(f"missing value for {context}", token)
+        for stage, command in enumerate(commands[1:], 2):
+            first = command.operands[0]
+            if isinstance(first, Literal) or (isinstance(first, Dot) and not first.fields and not first.variable):
+                raise self._error(f"non executable command in pipeline stage {stage}", token)
+        return Pipeline(position, variables, assigns, commands)
+
+    def _declarations(self, context: str) -> tuple[list[str], bool]:
+        """Parse "$i, $x :=" or "$x =", if that is what comes."""
+        start, names = self._at, []
+        while self._peek().kind == "variable":
+            names.append(self._next().text)
+            token = self._next_word()
+            if token.kind in ("declare", "assign"):
+                if token.kind == "declare":
+                    self._variables += names
+                return names, token.kind == "assign"
+            if token.kind != "char" or token.text != ",":
+                break
+            if context != "range" or len(names) > 1:
+                raise self._error(f"too many declarations in {context}", token)
+            self._skip_space()
+            if self._peek().kind not in ("variable", "right", ")"):
+                raise self._error("range can only initialize variables", token)
+        self._at = start
+        return [], False
+
+    def _command(self) -> Command:
+        self._skip_space()
+        position, operands = self._peek().position, []
+        while True:
+            self._skip_space()
+            operand = self._operand()
+            if operand:
+                operands.append(operand)
+            token = self._next()
+            if token.kind == "space":
+                continue
+            if token.kind in ("right", ")"):
+                self._at -= 1
+            elif token.kind != "pipe":
+                raise self._unexpected(token, "operand")
+            break
+        if not operands:
+            raise self._error("empty command")
+        return Command(position, operands)
+
+    def _operand(self) -> Node | None:
+        term = self._term()
+        if term is None or self._peek().kind != "field":
+            return term
+        position, fields = self._peek().position, []
+        while self._peek().kind == "field":
+            fields.append(self._next().text[1:])
+        if isinstance(term, Dot) and (term.fields or term.variable):
+            return Dot(position, term.fields + fields, term.variable)
+        if isinstance(term, (Literal, Dot)):
+            raise self._error(f"unexpected . after term {quoted(operand_text(term))}")
+        return Chain(position, term, fields)
+
+    def _term(self) -> Node | None:
+        token = self._next_word()
+        kind, text, position = token.kind, token.text, token.position
+        if kind == "identifier":
+            if text not in FUNCTIONS:
+                raise self._error(f"function {quoted(text)} not defined", token)
+            return Call(position, text)
+        if kind in ("dot", "field"):
+            return Dot(position, [text[1:]] if kind == "field" else [])
+        if kind == "variable":
+            if text not in self._variables:
+                raise self._error(f"undefined variable {quoted(text)}", token)
+            return Dot(position, [], text)
+        if kind == "(":
+            return self._pipeline("parenthesized pipeline", ")")
+        if kind in ("bool", "nil"):
+            return Literal(position, kind, text, {"true": True, "false": False, "nil": None}[text])
+        if kind in ("string", "raw"):
+            return Literal(position, "string", text, self._string(token))
+        if kind in ("number", "character"):
+            try:
+                return Literal(position, "number", text, (number if kind == "number" else character)(text))
+            except ValueError as error:
+                raise self._error(str(error), token) from None
+        self._at -= 1
+        return None
+
+    def _string(self, token: Token) -> str:
+        try:
+            return string(token.text)
+        except ValueError as error:
+            raise self._error(str(error), token) from None

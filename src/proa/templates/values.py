@@ -1,9 +1,11 @@
-"""Values of templates that JSON has no word for: rows of listings, and what Go calls nil."""
+"""Values of templates that JSON has no word for: rows of listings, docker's structures, and what Go calls nil."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 # Fields of docker's types that are maps, and those that are pointers: how Go prints them when there is nothing.
 # All others that may be missing are lists or texts.
@@ -20,6 +22,28 @@ _OPTIONAL = _MAPS | _POINTERS | frozenset((
     "Aliases", "Binds", "CapAdd", "CapDrop", "Devices", "Entrypoint", "MacAddress", "MaskedPaths", "Mounts",
     "OnBuild", "ReadonlyPaths", "Runtime", "Shell", "StopSignal", "Ulimits", "VolumesFrom",
 ))  # fmt: skip
+
+_BINDING = (("HostIp", ""), ("HostPort", ""))
+# Docker's structures by the field that holds one, or a list or map of them: their fields in the order of docker's
+# Go types, each with what it has when the engine leaves it out. Go prints a structure as {value value …}.
+STRUCTURES: dict[str, tuple[tuple[str, Any], ...]] = {
+    "GraphDriver": (("Data", {}), ("Name", "")),
+    "IPAM": (("Driver", ""), ("Options", {}), ("Config", [])),
+    "LogConfig": (("Type", ""), ("Config", {})),
+    "Mounts": (
+        ("Type", ""), ("Name", ""), ("Source", ""), ("Destination", ""), ("Driver", ""), ("Mode", ""),
+        ("RW", False), ("Propagation", ""),
+    ),
+    "PortBindings": _BINDING,
+    "Ports": _BINDING,
+    "RestartPolicy": (("Name", ""), ("MaximumRetryCount", 0)),
+    "RootFS": (("Type", ""), ("Layers", [])),
+    "State": (
+        ("Status", ""), ("Running", False), ("Paused", False), ("Restarting", False), ("OOMKilled", False),
+        ("Dead", False), ("Pid", 0), ("ExitCode", 0), ("Error", ""), ("StartedAt", ""), ("FinishedAt", ""),
+        ("Health", None),
+    ),
+}  # fmt: skip
 
 
 class Absent:
@@ -40,19 +64,41 @@ class Absent:
         return 0
 
 
-class Map(dict[str, Any]):
+class Map(dict):  # type: ignore[type-arg]  # subscripting it costs an import
     """One of docker's maps: sorted by key, and a key that it lacks is nothing instead of an error."""
 
 
+class Structure(dict):  # type: ignore[type-arg]
+    """One of docker's structures; JSON shows what the engine sent."""
+
+    def __init__(self, content: Mapping[str, Any], fields: tuple[tuple[str, Any], ...]) -> None:
+        super().__init__(content)
+        self._fields = fields
+
+    def values_in_order(self) -> list[Any]:
+        return [self.get(name) if self.get(name) is not None else zero for name, zero in self._fields]
+
+
 def typed(name: str, value: Any) -> Any:
-    """Return the value of the field `name` with docker's maps in it marked and sorted."""
-    if isinstance(value, Mapping):
+    """Return the value of the field `name` with docker's maps and structures in it marked."""
+    if isinstance(value, dict):
         if name in _MAPS:
-            return Map(sorted(value.items()))
-        return {key: typed(key, inner) for key, inner in value.items()}
+            within = name if name in STRUCTURES else ""
+            found = Map((key, typed(within, value[key])) for key in sorted(value))
+            if within:  # lists, which may be nil
+                found.update((key, Absent("")) for key in found if found[key] is None)
+            return found
+        content = {key: typed(key, inner) for key, inner in value.items()}
+        return Structure(content, STRUCTURES[name]) if name in STRUCTURES else content
     if isinstance(value, list):
-        return [typed("", inner) for inner in value]
+        return [_element(name, inner) for inner in value]
     return value
+
+
+def _element(name: str, value: Any) -> Any:
+    if isinstance(value, dict) and name in STRUCTURES:
+        return Structure({key: typed(key, inner) for key, inner in value.items()}, STRUCTURES[name])
+    return typed("", value)
 
 
 class Fields:
@@ -72,3 +118,61 @@ class Fields:
     def as_dictionary(self) -> dict[str, Any]:
         """Return all fields that need no argument, sorted by name: what `{{json .}}` shows."""
         return {name: self.get(name) for name in sorted(self._table) if name != "Label"}
+
+
+def truth(value: Any) -> bool:
+    """Return whether {{if}} takes a value for true: not false, zero, nil or empty."""
+    return True if isinstance(value, (Fields, Structure)) else bool(value)
+
+
+def type_name(value: Any) -> str:
+    """Return what Go's messages call the type of a value."""
+    if isinstance(value, Fields):
+        return value.type_name
+    if value is None or isinstance(value, Absent):
+        return "nil"
+    for kind, name in _TYPES:
+        if isinstance(value, kind):
+            return name
+    return type(value).__name__
+
+
+_TYPES = (
+    (bool, "bool"), (str, "string"), (int, "int"), (float, "float64"), (dict, "map[string]interface {}"),
+    ((list, tuple), "[]interface {}"),
+)  # fmt: skip
+
+
+def show(value: Any) -> str:
+    """Return a value as Go's fmt prints it: map[a:b], [x y], {x y}, true, <no value>."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "<no value>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, Structure):
+        return f"{{{' '.join(_inner(item) for item in value.values_in_order())}}}"
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{show(key)}:{_inner(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, (list, tuple)):
+        return f"[{' '.join(_inner(item) for item in value)}]"
+    if isinstance(value, Absent):
+        return value.text
+    if isinstance(value, Fields):
+        return show(value.as_dictionary())
+    return str(value)
+
+
+def _inner(value: Any) -> str:
+    return "<nil>" if value is None else show(value)
+
+
+def _float(value: float) -> str:
+    """Go's %v: the shortest form, with an exponent from 1e21 on."""
+    if value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
+    text = repr(value)
+    return text[:-1] + "0" + text[-1] if text[-3:-1] in ("e-", "e+") else text

@@ -31,10 +31,13 @@ IMAGES: list[dict[str, Any]] = [
 ]
 CONTAINER: dict[str, Any] = {
     "Id": ID, "Name": "/web", "Created": "2026-01-02T03:04:05.678Z", "Path": "sh", "Args": ["-c", "a <b>"],
-    "State": {"Status": "running", "Running": True, "Paused": False, "Restarting": False, "Pid": 42, "ExitCode": 0},
+    "State": {"Status": "running", "Running": True, "Paused": False, "Restarting": False, "OOMKilled": False,
+              "Dead": False, "Pid": 42, "ExitCode": 0, "Error": "", "StartedAt": "2026-01-02T03:04:06Z", "FinishedAt": ""},
     "Config": {"Tty": False, "OpenStdin": False, "Cmd": ["sh", "-c"], "Env": ["A=b"], "Labels": {"b": "2", "a": "1"},
                "Volumes": None, "Entrypoint": None, "Image": "busybox"},
-    "HostConfig": {"NetworkMode": "bridge", "Memory": 0, "Binds": None, "AutoRemove": False},
+    "HostConfig": {"NetworkMode": "bridge", "Memory": 0, "Binds": None, "AutoRemove": False,
+                   "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
+                   "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}},
     "NetworkSettings": {
         "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}], "443/tcp": None},
         "Networks": {"bridge": {"IPAddress": "172.17.0.2"}},
