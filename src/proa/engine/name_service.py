@@ -121,7 +121,7 @@ class NameService:
     def _tell(self, identifier: str, sockets: NameSockets | None = None) -> None:
         """Tell of a container, with its sockets if they are new, and its namespace if servers are asked there."""
         known = self._known[identifier]
-        descriptors: tuple[int, ...] = (sockets.udp, sockets.tcp) if sockets else ()
+        descriptors: tuple[int, ...] = sockets.detach() if sockets else ()
         if not all(server["host"] for server in known.description["servers"]):
             try:
                 descriptors += (os.open(known.namespace, os.O_RDONLY | os.O_CLOEXEC),)

@@ -56,12 +56,16 @@ class BridgeNetwork:
         pool_size: int = SIZE,
         on_demand: bool = False,
         inhibit_ipv4: bool = False,
+        named: bool = False,
     ) -> None:
-        """`owner` is whose bridge it is in the kernel; `inhibit_ipv4` leaves its IPv4 address to somebody else."""
+        """`owner` is whose bridge it is in the kernel; `inhibit_ipv4` leaves its IPv4 address to somebody else.
+
+        With `named` its containers have names: each gets the sockets of a name server.
+        """
         self.rules = rules
         self._site = site
         self._v4, self._v6 = v4, v6
-        self._mtu, self._inhibit_ipv4 = mtu, inhibit_ipv4
+        self._mtu, self._inhibit_ipv4, self._named = mtu, inhibit_ipv4, named
         self._name, self._identifier, self._owner = name, identifier, owner
         self.device_prefix = device_prefix
         self._pool_size, self._on_demand = pool_size, on_demand
@@ -91,6 +95,7 @@ class BridgeNetwork:
                 mtu=self._mtu,
                 device_prefix=self.device_prefix,
                 routed=not self.rules.internal,
+                named=self._named,
             )
             leases = Leases(addresses(self._v4), addresses(self._v6))
             _adopt(bridge, leases, running)

@@ -48,10 +48,14 @@ class NameSockets:
 
     def close(self) -> None:
         """Close them; once more does nothing."""
-        udp, tcp, self.udp, self.tcp = self.udp, self.tcp, -1, -1
-        for descriptor in (udp, tcp):
+        for descriptor in self.detach():
             if descriptor >= 0:
                 os.close(descriptor)
+
+    def detach(self) -> tuple[int, int]:
+        """Return the descriptors, the caller's from now on."""
+        udp, tcp, self.udp, self.tcp = self.udp, self.tcp, -1, -1
+        return udp, tcp
 
 
 def open_here() -> NameSockets:

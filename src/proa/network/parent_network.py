@@ -76,6 +76,7 @@ class ParentNetwork:
             device_prefix=self.device_prefix,
             routed=self._routed,
             direct=self._kind.direct,
+            named=True,
         )
         leases = Leases(addresses(self._v4), addresses(self._v6))
         for place in running:

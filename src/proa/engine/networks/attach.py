@@ -94,6 +94,7 @@ async def take(
                 made = await _made(live, order)
             if namespace < 0:
                 namespace, made.netns_fd = made.netns_fd, -1
+                containers.resolution.offer(record, made.name_sockets)
             fill(endpoint, made)
         endpoint.endpoint_id = os.urandom(32).hex()
     finally:

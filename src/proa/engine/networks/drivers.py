@@ -103,6 +103,7 @@ def live(network: Network, site: Site, default_mtu: int) -> LiveNetwork:
             pool_size=READY_ENDPOINTS,
             on_demand=True,
             inhibit_ipv4=boolean(network.options, INHIBIT, False),
+            named=True,
         )
     parent = network.options.get(PARENT, "")
     return ParentNetwork(

@@ -17,6 +17,7 @@ from proa.engine.records import Container, EndpointRecord
 from proa.engine.resolv_conf import Embedded, HostFile
 from proa.engine.settings import Settings
 from proa.errors import KernelError
+from proa.network.name_sockets import NameSockets
 
 if TYPE_CHECKING:
     from proa.engine.networks.networks import Networks
@@ -36,6 +37,7 @@ class Resolution:
         self._networks = networks
         self._settings = settings
         self._containers = containers
+        self._offered: dict[str, NameSockets] = {}
 
     def is_wanted(self, record: Container) -> bool:
         """Whether a starting container is to have the name server: it has a place where there are names."""
@@ -53,6 +55,16 @@ class Resolution:
 
     # --- the life of a place ----------------------------------------------------------------------------
 
+    def offer(self, record: Container, sockets: NameSockets | None) -> None:
+        """Take sockets that are open already in the namespace of a container that is about to start."""
+        self._withdraw(record)
+        if sockets:
+            self._offered[record.id] = sockets
+
+    def _withdraw(self, record: Container) -> None:
+        if sockets := self._offered.pop(record.id, None):
+            sockets.close()
+
     async def begin(self, record: Container, endpoint: EndpointRecord, network: Network, namespace: str) -> None:
         if self._service.knows(record.id):
             self.changed(record)
@@ -61,7 +73,7 @@ class Resolution:
             if record.running:
                 known.pid, known.namespace = record.state.pid, f"/proc/{record.state.pid}/ns/net"
             try:
-                await self._service.add(record.id, known)
+                await self._service.add(record.id, known, self._offered.pop(record.id, None))
             except OSError as error:
                 operation = error.filename or "open sockets"
                 raise KernelError(f"set up the name server: {operation}", error.errno or 0) from error
@@ -70,6 +82,7 @@ class Resolution:
         """Nothing: `start` takes up all containers."""
 
     def end(self, record: Container, endpoint: EndpointRecord, network: Network | None) -> None:
+        self._withdraw(record)
         if record.running:
             self.changed(record, without=endpoint)
         else:
