@@ -185,6 +185,11 @@ def _settings(options: dict[str, Any]) -> Settings:
         drivers.validate(settings.log_driver, settings.log_options)
     except ProaError as error:
         raise InvalidArgument(f"failed to set log opts: {error.message}") from None
+    for name in ("downloads", "uploads"):  # 0 stands for the default, as in dockerd
+        if (most := getattr(settings, f"max_concurrent_{name}")) < 0:
+            raise InvalidArgument(f"unable to configure the daemon: invalid max concurrent {name}: {most}")
+        if most == 0:
+            setattr(settings, f"max_concurrent_{name}", getattr(Settings(), f"max_concurrent_{name}"))
     settings.data_root = settings.data_root.absolute()
     settings.exec_root = settings.exec_root.absolute()
     return settings

@@ -46,6 +46,12 @@ async def test_platforms_are_json_and_one(client: Client, target: str) -> None:
     assert (reply.status, reply.message) == (400, "multiple platform parameters are not supported")
 
 
+async def test_older_versions_know_no_platform(client: Client, engine: FakeEngine) -> None:
+    assert (await client.get("/v1.47/images/busybox/get?platform=x")).body.endswith(b" ;")
+    assert (await client.post("/v1.45/images/a/push?tag=1&platform=x")).status == 200
+    assert engine.images.options["platform"] == ""
+
+
 @pytest.mark.parametrize("quiet", ["", "&quiet=1"])
 async def test_load(client: Client, engine: FakeEngine, quiet: str) -> None:
     engine.images.steps = [Progress(id="abc", status="Loading layer", current=512, total=2048)]

@@ -40,7 +40,7 @@ def of_image(content: ContentStore, image: Image, layers: Sequence[Layer]) -> Ma
 
     Raises `NotFound` when a layer's blob was lost.
     """
-    manifest = _kept(content, image)
+    manifest = kept(content, image)
     if manifest is None:
         manifest = make(image.config, layers)
     for layer in manifest.layers:
@@ -49,7 +49,7 @@ def of_image(content: ContentStore, image: Image, layers: Sequence[Layer]) -> Ma
     return manifest
 
 
-def _kept(content: ContentStore, image: Image) -> Manifest | None:
+def kept(content: ContentStore, image: Image) -> Manifest | None:
     """Return the recorded manifest when all that it names is here."""
     if not image.manifest_digest or not content.has(image.manifest_digest):
         return None

@@ -112,6 +112,10 @@ class Images:
             removed = self.store.layers.delete_unused(reversed(tuple(chain_ids)), self._kept())
         self._remove_files(removed, {layer.blob_digest for layer in removed})
 
+    def release_blobs(self, digests: Iterable[str]) -> None:
+        """Remove those blobs that no record names and no operation holds."""
+        self._remove_files((), digests)
+
     def sweep(self) -> None:
         """At start, remove all files that no record names: what interrupted operations left."""
         with self._database.transaction():

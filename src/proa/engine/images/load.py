@@ -67,13 +67,15 @@ class Loader:
             _check_parents(found)
             with self._images.leases.hold() as lease:
                 made: list[str] = []
+                documents: list[str] = []
                 try:
                     for image in found:
                         await self._get_layers(staging, image, lease, made, progress)
-                    return await self._record(found, lease, tell)
+                    return await self._record(found, lease, documents, tell)
                 except BaseException:
                     lease.release()
                     self._images.release_layers(made)
+                    self._images.release_blobs(documents)
                     raise
         finally:
             staging.close()
@@ -104,29 +106,37 @@ class Loader:
                 loop.call_soon_threadsafe(progress, step)
 
             lease.add(part.file.digest)
-            layer = await in_thread(partial(load_layer, self._content, self._layers, staging, part, heard))
-            lease.add(layer.blob_digest)
-            made.append(chain_id)
-            self._images.store.layers.register(layer)
+            work = partial(load_layer, self._content, self._layers, staging, part, heard)
+            loading = loop.run_in_executor(None, work)
+            try:
+                await settled(loading)
+            finally:  # also when this is cancelled: what was made is to be taken back
+                if loading.exception() is None:
+                    layer = loading.result()
+                    lease.add(layer.blob_digest)
+                    made.append(chain_id)
+                    self._images.store.layers.register(layer)
+            loading.result()
 
-    async def _record(self, found: list[Found], lease: Lease, tell: Tell) -> list[str]:
-        """Make all images and names visible at once, and tell of them."""
+    async def _record(self, found: list[Found], lease: Lease, documents: list[str], tell: Tell) -> list[str]:
+        """Make all images and names visible at once, and tell of them; `documents` learns of stored blobs."""
         store = self._images.store
-        documents: list[Manifest] = []
+        known: list[Manifest] = []
         for image in found:
             rows: list[Layer] = []
             for chain_id in chain_ids(image.config.diff_ids):
                 row = store.layers.get(chain_id)
                 assert row is not None  # held since it was found or made
                 rows.append(row)
-            manifest = image.manifest or image_manifest.make(image.config, rows)
-            documents.append(manifest)
+            manifest = image.manifest or self._known(image) or image_manifest.make(image.config, rows)
+            known.append(manifest)
             lease.add(image.config.digest, manifest.descriptor.digest)
-            await asyncio.to_thread(self._content.put, image.config.to_bytes())
-            await asyncio.to_thread(self._content.put, manifest.raw)
+            documents += (image.config.digest, manifest.descriptor.digest)
+            for raw in (image.config.to_bytes(), manifest.raw):
+                await in_thread(partial(self._content.put, raw))
         replaced: dict[Reference, str] = {}
         with self._database.transaction():
-            for image, manifest in zip(found, documents, strict=True):
+            for image, manifest in zip(found, known, strict=True):
                 image_id = store.put(
                     image.config,
                     manifest_digest=manifest.descriptor.digest,
@@ -139,6 +149,11 @@ class Loader:
                         replaced[name] = previous or ""
         self._tell(found, replaced, tell)
         return [image.config.digest for image in found]
+
+    def _known(self, image: Found) -> Manifest | None:
+        """Return the manifest of an image that is here already: a registry's is worth more than one made now."""
+        known = self._images.store.get(image.config.digest)
+        return image_manifest.kept(self._content, known) if known is not None else None
 
     def _tell(self, found: list[Found], replaced: dict[Reference, str], tell: Tell) -> None:
         for image in found:

@@ -19,7 +19,7 @@ async def save_several(request: Request) -> None:
 
 
 async def _save(request: Request, names: list[str]) -> None:
-    platform = translate.one_platform(request.query.all("platform"))
+    platform = _platform(request)
     async with request.engine.saver.save(names, platform) as pieces:
         stream = await request.wire.begin(200, _TAR)
         async for piece in pieces:
@@ -28,7 +28,7 @@ async def _save(request: Request, names: list[str]) -> None:
 
 
 async def load(request: Request) -> None:
-    platform = translate.one_platform(request.query.all("platform"))
+    platform = _platform(request)
     quiet = request.query.flag("quiet")
 
     async def work(emit: Emit) -> None:
@@ -42,3 +42,7 @@ async def load(request: Request) -> None:
         )
 
     await jsonstream.run(request.wire, work, begun=True)
+
+
+def _platform(request: Request) -> str:
+    return translate.one_platform(request.query.all("platform")) if request.version >= (1, 48) else ""

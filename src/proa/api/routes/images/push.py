@@ -11,7 +11,7 @@ from proa.engine.images.push import Pushed
 
 async def push(request: Request) -> None:
     name, tag = request.name(), request.query.text("tag")
-    platform = translate.platform(request.query.text("platform"))
+    platform = translate.platform(request.query.text("platform")) if request.version >= (1, 46) else ""
     auth = credentials.for_registry(credentials.decode(request.headers.get("x-registry-auth", "")))
     headers = {name: value for name, value in request.headers.items() if name.startswith("x-meta-")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import tarfile
@@ -12,7 +13,7 @@ from proa.engine.images.progress import Progress
 from proa.errors import InvalidArgument, NotFound
 from proa.oci import manifest as manifests
 from proa.oci import media_types
-from rig import images
+from rig import archives, images
 from rig.images import Image
 from rig.pulling import Stage, three_layers
 from rig.registry import Registry as RealRegistry
@@ -188,6 +189,28 @@ async def test_another_form_of_a_layer_makes_another_manifest(
     manifest = manifests.parse(other.content.read(after.manifest_digest))
     assert isinstance(manifest, manifests.Manifest)
     assert manifest.layers[0].digest == json.loads(first.document)["layers"][0]["digest"]
+
+
+async def test_a_manifest_that_is_known_stays(stage: Stage, origin: RealRegistry) -> None:
+    """An archive without one is no reason to forget what a registry calls the image."""
+    image = three_layers()
+    name = await pulled(stage, origin, image, "known")
+    await stage.load(archives.tar(archives.docker(image, name)))
+    assert stage.images.get(name).manifest_digest == image.digest
+
+
+async def test_a_load_can_be_cancelled(stage: Stage) -> None:
+    """Whatever it is doing, it waits for its thread and takes back what that has made."""
+    image = three_layers()
+    archive = archives.tar(archives.docker(image, "cancelled:1"))
+    for pause in (0, 0.005, 0.01, 0.02, 0.03, 0.05):
+        loading = asyncio.create_task(stage.load(archive))
+        await asyncio.sleep(pause)
+        loading.cancel()
+        await asyncio.wait([loading])
+        if not loading.cancelled():
+            break  # this machine was faster
+        assert stage.trace() == ([], [], [])
 
 
 async def test_a_lost_blob_is_told(stage: Stage, origin: RealRegistry) -> None:
