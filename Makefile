@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 PYTEST := .venv/bin/pytest
 CODE := src tests bench
 
-.PHONY: help setup run fmt lint types unit suites hostile e2e compat vm bench docs test clean
+.PHONY: help setup run fmt lint types unit suites hostile fuzz e2e compat vm bench docs test clean
 
 help:            ## Show these words
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -36,6 +36,9 @@ suites:          ## Behaviour shared by implementations
 
 hostile:         ## Bad input, as tables
 	$(PYTEST) tests/hostile
+
+fuzz:            ## The whole API under fire: make fuzz SECONDS=600 SEED=7
+	PROA_FUZZ_SECONDS=$(or $(SECONDS),30) PROA_FUZZ_SEED=$(or $(SEED),1) $(PYTEST) tests/fuzz
 
 e2e:             ## A real engine, a real registry, the docker CLI, docker-py and proa
 	$(PYTEST) tests/e2e

@@ -79,8 +79,9 @@ def connectivity_failed(name: str, endpoint_id: str, reason: str) -> Internal:
     return Internal(f"{what}: {reason}")
 
 
-def logging_failed(reason: str) -> Internal:
-    return Internal(f"failed to create task for container: {reason}")
+def logging_failed(reason: str, kind: type[Internal | InvalidArgument] = Internal) -> Internal | InvalidArgument:
+    """`kind`: whose fault it is, the log server's or that of who asked for the container."""
+    return kind(f"failed to create task for container: {reason}")
 
 
 def log_not_readable() -> Unsupported:

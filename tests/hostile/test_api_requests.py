@@ -180,6 +180,35 @@ async def test_clients_that_leave_early_leave_nothing(client: Client, data: byte
     assert (await client.get("/_ping")).status == 200
 
 
+EARLY = "POST /containers/nobody/kill HTTP/1.1\r\nHost: x\r\n"  # answered whatever its body is
+
+
+@pytest.mark.parametrize(
+    ("head", "rest", "half_close"),
+    [
+        ("Content-Length: 100\r\n\r\nab", b"", True),
+        ("Content-Length: 100\r\n\r\nab", b"cd", True),
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\nab", b"", True),
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\nab", b"zz", False),
+        ("Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n", False),
+        ("Content-Length: 2\r\nConnection: close\r\n\r\n", b"ab", False),
+    ],
+)
+async def test_a_body_that_breaks_off_after_the_answer_ends_the_connection(
+    client: Client, head: str, rest: bytes, half_close: bool
+) -> None:
+    exchange = await client.connect()
+    await exchange.send((EARLY + head).encode())
+    assert (await exchange.reply()).status == 404
+    if rest:
+        await exchange.send(rest)
+    if half_close:
+        exchange.writer.write_eof()
+    if b"zz" in rest and not rest.endswith(b"\n"):
+        await exchange.send(b"zzz\r\n")
+    assert await exchange.rest() == b""
+
+
 async def test_a_body_that_is_cut_off_is_an_error(client: Client) -> None:
     exchange = await client.connect()
     await exchange.send(post(b'{"Image":"busybox"}')[:-3])

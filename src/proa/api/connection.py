@@ -84,9 +84,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends nothing more; it may well want to read on."""
         self._eof = True
-        if self._decoder is not None and self._request is not None:
-            self._decoder = None
-            self._request.body.finish(HttpError(400, "unexpected EOF while reading request body"))
+        if self._decoder is not None:
+            self._cut_off(HttpError(400, "unexpected EOF while reading request body"))
         if self._request is None:
             return False
         if self._socket.family != socket.AF_UNIX:
@@ -100,8 +99,8 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         if not self._detached:
             self._hang_up()
-            if self._decoder is not None and self._request is not None:
-                self._request.body.finish(HttpError(400, "unexpected EOF while reading request body"))
+            if self._decoder is not None:
+                self._cut_off(HttpError(400, "unexpected EOF while reading request body"))
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -156,9 +155,8 @@ class Connection(asyncio.Protocol):
         try:
             piece, rest = self._decoder.feed(data)
         except HttpError as error:
-            self._decoder = None
             self._closing = True  # where the next request begins is not known
-            self._request.body.finish(error)
+            self._cut_off(error)
             return b""
         if piece:
             self._request.body.feed(piece)
@@ -168,6 +166,14 @@ class Connection(asyncio.Protocol):
             if self._task is None:  # the handler has long answered
                 self._request = None
         return rest
+
+    def _cut_off(self, error: HttpError) -> None:
+        """No more of the body comes."""
+        assert self._request is not None
+        self._decoder = None
+        self._request.body.finish(error)
+        if self._task is None:  # the handler has long answered
+            self._request = None
 
     async def _serve(self, request: Request) -> None:
         try:

@@ -7,6 +7,7 @@ passes through this process. Only a body sent in chunks is unpacked here, behind
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -51,6 +52,8 @@ async def _begin(start: Start, descriptor: int, buffered: bytes, *, multiplexed:
     """Call `start`; an error of it becomes the stream's only output."""
     try:
         await start(descriptor, buffered)
+    except ConnectionError:
+        os.close(descriptor)  # the client left while it was sent the log
     except Exception as error:
         message = describe(error)[1].encode() + b"\r\n"
         await _finish(descriptor, framing.frame("stdout", message) if multiplexed else message)
@@ -99,7 +102,6 @@ async def _copy(data: bytes, source: socket.socket, target: socket.socket) -> No
 
 async def _relay(request: Request, head: bytes, start: Start, *, tty: bool) -> None:
     """Stand between a client whose chunked body is the input, and the engine."""
-    loop = asyncio.get_running_loop()
     stream = await request.wire.begin_raw(head)
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
@@ -107,11 +109,19 @@ async def _relay(request: Request, head: bytes, start: Start, *, tty: bool) -> N
     async with beginning(start, theirs.detach(), ours, multiplexed=not tty):
         feeding = asyncio.create_task(_feed(request, ours))
         try:
-            while data := await loop.sock_recv(ours, _PIECE):
+            while data := await _received(ours):
                 await stream.write(data)
         finally:
             feeding.cancel()
             await asyncio.wait([feeding])
+
+
+async def _received(source: socket.socket) -> bytes:
+    """Return what comes next, b"" at the end; with input unread the end is a reset connection."""
+    try:
+        return await asyncio.get_running_loop().sock_recv(source, _PIECE)
+    except ConnectionError:
+        return b""
 
 
 async def _feed(request: Request, target: socket.socket) -> None:

@@ -6,6 +6,8 @@ import os
 
 from proa.errors import ProaError
 
+UNEXPECTED = -1  # in place of an errno: this program failed, nobody refused anything
+
 
 class SetupError(Exception):
     """A step of making a container or joining one failed; `message` is for the user."""
@@ -32,11 +34,11 @@ class step:
 
 
 def describe(error: BaseException) -> tuple[str, int]:
-    """Return an error's message for the user, and its errno or 0."""
+    """Return an error's message for the user, and its errno, 0 or `UNEXPECTED`."""
     if isinstance(error, SetupError):
         return error.message, error.errno
     if isinstance(error, ProaError):
         return error.message, getattr(error, "errno", 0)
     if isinstance(error, OSError):
         return str(error), error.errno or 0
-    return f"{type(error).__name__}: {error}", 0
+    return f"{type(error).__name__}: {error}", UNEXPECTED

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from proa.errors import ProaError
-from proa.runtime.failure import SetupError, describe
+from proa.runtime.failure import UNEXPECTED, SetupError, describe
 from proa.shim import protocol
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
@@ -90,11 +90,11 @@ class Server:
         except SetupError as error:
             reply["error"] = {"message": error.message, "errno": error.errno}
         except (RequestError, ProaError) as error:
-            reply["error"] = {"message": str(error), "errno": 0}
+            reply["error"] = {"message": str(error), "errno": getattr(error, "errno", 0)}
         except OSError as error:
             reply["error"] = {"message": str(error), "errno": error.errno or 0}
         except Exception as error:  # of this program; the container it looks after must not lose it
-            reply["error"] = {"message": describe(error)[0], "errno": 0}
+            reply["error"] = {"message": describe(error)[0], "errno": UNEXPECTED}
         finally:
             for fd in descriptors:
                 os.close(fd)

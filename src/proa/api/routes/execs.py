@@ -6,7 +6,7 @@ from typing import Any
 
 from proa.api import hijack
 from proa.api.request import Request, Response, json_response, required
-from proa.api.translate.create import console_size
+from proa.api.translate.create import console_size, environment
 from proa.api.types.containers import ExecConfig, ExecStart
 from proa.engine.records import Exec, Status
 from proa.engine.requests import AttachRequest, ExecOptions
@@ -24,7 +24,7 @@ async def create(request: Request) -> Response:
         record.id,
         ExecOptions(
             command=body.cmd,
-            env=body.env,
+            env=environment(body.env),
             user=body.user,
             working_dir=body.working_dir,
             tty=body.tty,
@@ -91,7 +91,7 @@ def _document(execution: Exec) -> dict[str, Any]:
         "ExitCode": execution.exit_code,
         "ProcessConfig": {
             "tty": execution.tty,
-            "entrypoint": execution.command[0],
+            "entrypoint": "".join(execution.command[:1]),  # unknown of one that an earlier engine started
             "arguments": execution.command[1:],
             "privileged": execution.privileged,
             **({"user": execution.user} if execution.user else {}),

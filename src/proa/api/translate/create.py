@@ -32,7 +32,7 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         image=body.image,
         command=_words(body.cmd),
         entrypoint=_words(body.entrypoint),
-        env=_environment(body.env or []),
+        env=environment(body.env or []),
         user=body.user,
         working_dir=body.working_dir,
         hostname=body.hostname,
@@ -210,7 +210,8 @@ def _words(value: list[str] | str | None) -> list[str] | None:
     return [value] if isinstance(value, str) else value
 
 
-def _environment(entries: list[str]) -> list[str]:
+def environment(entries: list[str]) -> list[str]:
+    """Return variables for a process. Raises `InvalidArgument` for what can not be one."""
     for entry in entries:
         if not entry or entry.startswith("="):
             raise InvalidArgument(f"invalid environment variable: {entry}")

@@ -8,10 +8,11 @@ resolved by the kernel inside the root at the moment of its use (CVE-2018-15664)
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -23,13 +24,17 @@ from proa.engine.images.feed import Feed
 from proa.engine.images.feed import Stopped as FeedStopped
 from proa.engine.outflow import Outflow, Stopped
 from proa.engine.records import Container
-from proa.errors import Conflict, InvalidArgument, NotFound
+from proa.errors import Conflict, InvalidArgument, KernelError, NotFound
 from proa.runtime import inroot, users
+from proa.runtime.failure import SetupError
 
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
 _Result = TypeVar("_Result")
+_MACHINE_FAULTS = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE,
+})  # fmt: skip
 # What the runtime mounts over files and directories of the root, beside volumes.
 _COVERED = (b"dev", b"proc", b"sys", b"etc/hosts", b"etc/hostname", b"etc/resolv.conf")
 
@@ -63,7 +68,8 @@ async def read(
         loop.call_soon_threadsafe(found.set_result, status)
         parent, name = _parent(root, record, path)
         try:
-            write_entry(parent, os.fsencode(name), _base(path), flow.put)
+            with _explained():
+                write_entry(parent, os.fsencode(name), _base(path), flow.put)
         finally:
             os.close(parent)
 
@@ -111,9 +117,10 @@ async def write(
 
     def work(root: int) -> None:
         try:
-            directory = _destination(root, record, path)
-            owner = _owner(root, record) if as_user else None
-            extract(feed, root, directory, keep_kinds=keep_kinds, owner=owner)
+            with _explained():
+                directory = _destination(root, record, path)
+                owner = _owner(root, record) if as_user else None
+                extract(feed, root, directory, keep_kinds=keep_kinds, owner=owner)
         finally:
             feed.stop()  # who still feeds must not wait
 
@@ -144,16 +151,30 @@ async def _running(work: Coroutine[Any, Any, None], flow: Outflow) -> AsyncItera
             await asyncio.shield(task)
 
 
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Blame the archive or the path for what the kernel refuses, unless the machine is what lacks something."""
+    try:
+        yield
+    except KernelError as error:
+        if error.errno in _MACHINE_FAULTS:
+            raise
+        raise InvalidArgument(error.message) from error
+
+
 async def _within(
     containers: Containers, record: Container, work: Callable[[int], _Result], *, mounts: bool = True
 ) -> _Result:
     """Return `work(root)`, run in a thread, for the root as the container sees or would see it."""
-    if not record.running:
-        return await view.within(containers, record, work, mounts=mounts)
     try:
+        if not record.running:
+            return await view.within(containers, record, work, mounts=mounts)
         root = os.open(f"/proc/{record.state.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise Conflict(f"container {record.id} ended at this moment: try again") from error
+        if error.errno not in (errno.ENOENT, errno.ESRCH):
+            raise
+        containers.get(record.id)  # it may have been removed
+        raise Conflict(f"container {record.id} began or ended at this moment: try again") from error
 
     def run() -> _Result:
         try:
@@ -173,6 +194,8 @@ def _status(root: int, record: Container, path: str) -> PathStat:
             target = _evaluate(root, os.path.dirname(_plain(path)), os.readlink(name, dir_fd=parent))
     except FileNotFoundError:
         raise _not_found(record, path) from None
+    except OSError as error:
+        raise InvalidArgument(f"lstat {path}: {(error.strerror or str(error)).lower()}") from None
     finally:
         os.close(parent)
     return PathStat(
@@ -248,5 +271,8 @@ def _owner(root: int, record: Container) -> tuple[int, int] | None:
     """Return the container's user and group, None where it has none of its own: the archive's are kept."""
     if not record.options.user:
         return None
-    identity = users.resolve(record.options.user, [], root)
+    try:
+        identity = users.resolve(record.options.user, [], root)
+    except SetupError as error:
+        raise InvalidArgument(error.message) from error
     return identity.uid, identity.gid

@@ -32,7 +32,7 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
     place = Place()
     if request.logs:
         await replay.replay(containers, record, fd, request, place)
-        if not request.stream or record.active != bool(connection):
+        if not request.stream or record.active != bool(connection) or record.id not in containers.store:
             os.close(fd)
             return  # that was all, or it has ended meanwhile
     if connection:
@@ -91,9 +91,8 @@ async def streams(containers: Containers, record: Container, *, stdin: bool) -> 
 
 async def resize(containers: Containers, record: Container, rows: int, columns: int) -> None:
     """Set the size of the container's terminal; the first size may come before the first prompt."""
-    connection = containers.connection(record)
     try:
-        await connection.request("resize", rows=rows, columns=columns)
+        await containers.ask(record, "resize", rows=rows, columns=columns)
     except ShimError as error:
         raise Conflict(f"cannot resize {record.id}: {error.message}") from error
     containers.emit("resize", record, height=str(rows), width=str(columns))

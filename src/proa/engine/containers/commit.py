@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from proa.engine.containers import stop
 from proa.engine.images import new_image
 from proa.engine.records import Container, Status
 from proa.errors import Conflict
@@ -34,8 +34,7 @@ async def commit(
     """
     if record.state.status in _GOING:
         raise Conflict(f"You cannot commit container {record.id} which is {_GOING[record.state.status]}")
-    frozen = pause and record.state.status == Status.RUNNING and await _hold(containers, record)
-    try:
+    async with containers.holds.hold(record) if pause else nullcontext():
         image_id = await containers.committer.commit(
             record,
             containers.directory(record) / "upper",
@@ -49,19 +48,3 @@ async def commit(
         reference = name.familiar if name else ""
         containers.emit("commit", record, comment=comment, imageID=image_id, imageRef=reference)
         return image_id
-    finally:
-        if frozen and record.state.status == Status.RUNNING:  # it may have been killed or paused meanwhile
-            await stop.let_go(containers, record)
-            containers.emit("unpause", record)
-
-
-async def _hold(containers: Containers, record: Container) -> bool:
-    """Freeze the container; return whether it still ran."""
-    try:
-        await stop.hold(containers, record)
-    except Conflict:
-        if record.running:
-            raise
-        return False
-    containers.emit("pause", record)
-    return True

@@ -34,6 +34,7 @@ from proa.engine.containers import (
 from proa.engine.containers.archive import PathStat
 from proa.engine.containers.batch import Completed
 from proa.engine.containers.execs import Execs
+from proa.engine.containers.holding import Holds
 from proa.engine.containers.launching import Launcher
 from proa.engine.containers.probing import Probing
 from proa.engine.containers.restarts import Restarts
@@ -110,6 +111,7 @@ class Containers:
         self.filters = Filters(settings.exec_root / "seccomp")
         self.waiters = Waiters()
         self.runs: dict[str, Run] = {}
+        self.holds = Holds(self)
         self.execs = Execs(self)
         self.probing = Probing(self)
         self.restarts = Restarts(self)

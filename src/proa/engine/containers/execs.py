@@ -83,6 +83,7 @@ class Execs:
         """Start a prepared process with the client's socket, or detached without; the socket is ours then."""
         execution = self.get(identifier)
         record = self._containers.get(execution.container_id)
+        await self._containers.holds.passed(record)
         connection = self._running(record)
         if execution.started:
             raise Conflict(f"exec command {identifier} is already running")
@@ -139,7 +140,11 @@ class Execs:
         security = Security.of(record.options, containers.filters)
         specification = spec.build_exec(record, execution, security)
         path = containers.settings.runtime_directory(record.id) / f"exec-{execution.id}.json"
-        write_json(path, specification)
+        try:
+            write_json(path, specification)
+        except FileNotFoundError as error:  # the container has ended, and its directory is gone
+            execution.running = False
+            raise wording.not_running(record.id) from error
         result = await connection.request(
             "exec",
             exec=execution.id,

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from proa.errors import Internal, ProaError
 from proa.shim import protocol
 
+# Why a request can not be met, whoever repeats it: 0 is a reason in words.
+_OF_REQUESTS = frozenset({0, errno.EINVAL, errno.ERANGE, errno.EDOM, errno.ENODEV, errno.ENXIO})
 _REQUEST_TIMEOUT = 120.0  # seconds; a start copies nothing and waits for nothing that takes longer
 
 
 class ShimError(ProaError):
-    """A shim could not do what was asked; `errno` is the kernel's reason or 0."""
+    """A shim could not do what was asked; `errno` is the kernel's reason, 0 or `UNEXPECTED`."""
 
-    def __init__(self, message: str, errno: int = 0) -> None:
+    def __init__(self, message: str, number: int = 0) -> None:
         super().__init__(message)
-        self.errno = errno
+        self.errno = number
+
+    @property
+    def blames_request(self) -> bool:
+        """Whether what was asked for is to blame, not the machine and not the shim."""
+        return self.errno in _OF_REQUESTS
 
 
 class ShimGone(Internal):
@@ -72,7 +80,8 @@ class ShimConnection:
             except BlockingIOError:
                 return
             except ConnectionError:
-                message = None
+                # The shim left with requests unread, which is told once; what it had said before comes after it.
+                continue
             if message is None:
                 self.close()
                 self._on_lost()

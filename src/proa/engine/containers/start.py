@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from proa.engine import propagation, spec
 from proa.engine.containers import ending, files, namespaces
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear, make, write_json
-from proa.engine.containers.shims import ShimConnection, ShimError
+from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
 from proa.engine.networks import attach
 from proa.engine.records import Container, Memo, Status
 from proa.engine.security import Security
@@ -80,6 +81,7 @@ async def start(containers: Containers, record: Container, *, automatic: bool = 
 
 async def _launch(containers: Containers, record: Container, run: Run) -> dict[str, Any]:
     """Make everything the container needs, while its shim makes the cgroup, and let the shim start it."""
+    run.early_exit = None  # of a run before, where the shim stays
     settings = containers.settings
     runtime_directory = os.fspath(settings.runtime_directory(record.id))
     make(runtime_directory)
@@ -128,6 +130,9 @@ def _connect(containers: Containers, record: Container) -> ShimConnection:
 async def _failed(containers: Containers, record: Container, run: Run, error: BaseException) -> None:
     """Put everything back; the record keeps the reason."""
     containers.runs.pop(record.id, None)
+    if run.memory and run.connection:
+        with suppress(ShimError, ShimGone):  # it has left by itself
+            await run.connection.request("release")
     run.close()
     attach.release(containers, record)
     containers.emit_volumes("unmount", record)
@@ -154,7 +159,8 @@ def _explained(error: BaseException) -> ProaError:
             "failed to create task for container: failed to create shim task: OCI runtime create failed: "
             f"unable to start container process: error during container init: {error.message}"
         )
-        kind = InvalidArgument if exit_code(message) != _UNKNOWN_FAILURE else Internal
+        users = error.blames_request or exit_code(message) != _UNKNOWN_FAILURE
+        kind = InvalidArgument if users else Internal
         return kind(message)
     if isinstance(error, ProaError):
         return error

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
+from proa import wording
 from proa.engine import names
 from proa.engine.containers.shims import ShimError, ShimGone
 from proa.engine.records import Container, Status
@@ -42,6 +43,8 @@ async def send(containers: Containers, record: Container, number: int) -> None:
         return
     if record.state.status == Status.PAUSED and number in (signal.SIGKILL, signal.SIGTERM):
         await unpause(containers, record)  # a frozen process acts on no signal
+    if number in (signal.SIGKILL, signal.SIGTERM):
+        await containers.holds.cut_short(record)
     try:
         await run.connection.request("kill", signal=number)
     except (ShimError, ShimGone):
@@ -107,22 +110,11 @@ async def unpause(containers: Containers, record: Container) -> None:
     await _freeze(containers, record, "resume", Status.RUNNING)
 
 
-async def hold(containers: Containers, record: Container) -> None:
-    """Freeze for a moment. The record does not say so: an engine killed meanwhile thaws it when it starts."""
-    await _request(containers, record, "pause")
-
-
-async def let_go(containers: Containers, record: Container) -> None:
-    """End `hold`."""
-    await _request(containers, record, "resume")
-
-
-async def _request(containers: Containers, record: Container, operation: str) -> None:
-    await containers.ask(record, operation)
-
-
 async def _freeze(containers: Containers, record: Container, operation: str, status: Status) -> None:
-    await _request(containers, record, operation)
+    before = record.state.status
+    await containers.ask(record, operation)
+    if record.state.status is not before:  # it has ended meanwhile: what is over must not run again by this
+        raise wording.not_running(record.id)
     record.state.transition(status)
     containers.store.save(record)
     if status is Status.PAUSED:

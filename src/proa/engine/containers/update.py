@@ -74,8 +74,9 @@ async def _apply(containers: Containers, record: Container, options: ContainerOp
     try:
         warnings: list[str] = await connection.request("update", resources=_limits(options))
     except ShimError as error:
-        await connection.request("update", resources=_limits(record.options))
-        raise _refused(Internal, record, error.message) from error
+        await containers.ask(record, "update", resources=_limits(record.options))
+        kind = InvalidArgument if error.blames_request else Internal
+        raise _refused(kind, record, error.message) from error
     except ShimGone:
         if record.running:
             raise

@@ -87,6 +87,7 @@ class Importer:
                 feed.stop()
 
         making = asyncio.get_running_loop().run_in_executor(None, work)
+        making.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to hear
         try:
             with suppress(Stopped):  # the thread has failed and says why
                 async for chunk in source:

@@ -41,7 +41,8 @@ def describe(record: Container, directory: Path) -> dict[str, Any] | None:
         if buffer := buffer_size(options):
             return {"driver": "file", "options": file, "buffer": buffer, "file": None}
     except ProaError as error:
-        raise wording.logging_failed(f"failed to initialize logging driver: {error.message}") from None
+        message = f"failed to initialize logging driver: {error.message}"
+        raise wording.logging_failed(message, InvalidArgument) from None
     return {"file": file}
 
 
