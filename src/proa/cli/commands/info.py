@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from proa.cli.command import Command
 from proa.cli.commands.version import client_version
+from proa.cli.errors import Failure
+from proa.cli.inspection import renderer
+from proa.errors import ProaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +28,26 @@ def _memory(info: dict[str, Any]) -> str:
     return binary_size(info.get("MemTotal", 0))
 
 
+def _plain(field: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda info: [(text, None) for text in info.get(field) or []]
+
+
+def _commit(field: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda info: (info.get(field) or {}).get("ID", "")
+
+
+def _debugging(field: str) -> Callable[[dict[str, Any]], Any]:
+    """What an engine that is debugged tells of itself."""
+    return lambda info: info.get(field, "") if info.get("Debug") else ""
+
+
+def _insecure(info: dict[str, Any]) -> list[tuple[str, None]]:
+    """Registries that need no certificate, then networks of such."""
+    registries = info.get("RegistryConfig") or {}
+    named = [name for name, one in (registries.get("IndexConfigs") or {}).items() if not one.get("Secure", True)]
+    return [(name, None) for name in [*named, *(registries.get("InsecureRegistryCIDRs") or [])]]
+
+
 # Title, and the field of the answer or how the text is made; empty texts are left out. Two spaces: a detail.
 _ROWS: tuple[tuple[str, str | Callable[[dict[str, Any]], Any]], ...] = (
     ("Containers", "Containers"),
@@ -39,13 +62,20 @@ _ROWS: tuple[tuple[str, str | Callable[[dict[str, Any]], Any]], ...] = (
     ("Cgroup Driver", "CgroupDriver"),
     ("Cgroup Version", "CgroupVersion"),
     ("Plugins", lambda info: [
-        (kind, " ".join(names)) for kind in ("Volume", "Network", "Log")
+        (kind, " ".join(names)) for kind in ("Volume", "Network", "Authorization", "Log")
         if (names := (info.get("Plugins") or {}).get(kind))
+    ]),
+    ("CDI spec directories", _plain("CDISpecDirs")),
+    ("Discovered Devices", lambda info: [
+        (device.get("Source"), device.get("ID")) for device in info.get("DiscoveredDevices") or []
     ]),
     ("Swarm", lambda info: (info.get("Swarm") or {}).get("LocalNodeState", "")),
     ("Runtimes", _words("Runtimes")),
     ("Default Runtime", "DefaultRuntime"),
     ("Init Binary", "InitBinary"),
+    ("containerd version", _commit("ContainerdCommit")),
+    ("runc version", _commit("RuncCommit")),
+    ("init version", _commit("InitCommit")),
     ("Security Options", lambda info: [_security(text) for text in info.get("SecurityOptions") or []]),
     ("Kernel Version", "KernelVersion"),
     ("Operating System", "OperatingSystem"),
@@ -57,14 +87,25 @@ _ROWS: tuple[tuple[str, str | Callable[[dict[str, Any]], Any]], ...] = (
     ("ID", "ID"),
     ("Docker Root Dir", "DockerRootDir"),
     ("Debug Mode", "Debug"),
+    (" File Descriptors", _debugging("NFd")),
+    (" Goroutines", _debugging("NGoroutines")),
+    (" System Time", _debugging("SystemTime")),
+    (" EventsListeners", _debugging("NEventsListener")),
+    ("HTTP Proxy", "HttpProxy"),
+    ("HTTPS Proxy", "HttpsProxy"),
+    ("No Proxy", "NoProxy"),
+    ("Labels", _plain("Labels")),
     ("Experimental", "ExperimentalBuild"),
-    ("Insecure Registries", lambda info: [
-        (network, None) for network in (info.get("RegistryConfig") or {}).get("InsecureRegistryCIDRs") or []
-    ]),
+    ("Insecure Registries", _insecure),
     ("Registry Mirrors", lambda info: [
         (mirror, None) for mirror in (info.get("RegistryConfig") or {}).get("Mirrors") or []
     ]),
     ("Live Restore Enabled", "LiveRestoreEnabled"),
+    ("Product License", "ProductLicense"),
+    ("Default Address Pools", lambda info: [
+        (f" Base: {pool.get('Base')}, Size: {pool.get('Size')}", None)
+        for pool in info.get("DefaultAddressPools") or []
+    ]),
 )  # fmt: skip
 
 
@@ -89,22 +130,22 @@ def _lines(info: dict[str, Any]) -> list[str]:
 
 
 def _run(invocation: Invocation) -> None:
-    form = invocation["format"]
-    show = None
-    if form:
-        from proa.templates.template import Template
-
-        show = Template("{{json .}}" if form == "json" else form)
-    info = invocation.client.get("/info")
+    show = renderer(invocation["format"])
     client = client_version(invocation.context)
     if show:
-        invocation.print(show.render({**info, "ClientInfo": {"Debug": False, **client}}))
+        info = invocation.client.get("/info")
+        debug = {"Debug": invocation.globals["debug"]}
+        invocation.print(show({**info, "ClientInfo": {**debug, **client, "Plugins": [], "Warnings": None}}))
         return
-    debug = str(invocation.globals["debug"]).lower()
     invocation.print(
         "Client:", f" Version:    {client['Version']}", f" Context:    {client['Context']}",
-        f" Debug Mode: {debug}", "", "Server:", *_lines(info), "",
+        f" Debug Mode: {str(invocation.globals['debug']).lower()}", "", "Server:",
     )  # fmt: skip
+    try:
+        info = invocation.client.get("/info")
+    except ProaError as error:
+        raise Failure(f"ERROR: {error}\nerrors pretty printing info") from None
+    invocation.print(*_lines(info), "")
     for warning in info.get("Warnings") or []:
         invocation.warn(warning)
 

@@ -6,7 +6,9 @@ import os
 import sys
 
 from proa.cli.command import Command
-from proa.errors import ProaError
+from proa.cli.inspection import renderer
+from proa.errors import InvalidArgument, ProaError
+from proa.templates.lexer import TemplateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,29 +38,45 @@ def client_version(context: str) -> dict[str, str]:
 
 
 def _run(invocation: Invocation) -> None:
-    form = invocation["format"]
-    show = None
-    if form:
-        from proa.templates.template import Template
-
-        show = Template("{{json .}}" if form == "json" else form)
+    show = renderer(invocation["format"])
     versions: dict[str, Any] = {"Client": client_version(invocation.context)}
     failure: ProaError | None = None
     try:
-        versions["Server"] = invocation.client.get("/version")
+        versions["Server"] = _dated(invocation.client.get("/version"))
     except ProaError as error:
         failure = error
         versions["Server"] = None
-    invocation.print(show.render(versions) if show else "\n".join(_text(versions)))
+    try:
+        invocation.print(show(versions) if show else "\n".join(_text(versions)))
+    except TemplateError:
+        if failure is None:
+            raise
+        invocation.print("")  # it asks for what the engine did not say
     if failure:
         raise failure
+
+
+def _dated(server: dict[str, Any]) -> dict[str, Any]:
+    """Write when components were built as docker does, "Fri May 30 12:07:27 2025"."""
+    import time
+
+    from proa.times import SECOND, parse_time
+
+    for component in server.get("Components") or ():
+        details = component.get("Details") or {}
+        try:
+            built = time.gmtime(parse_time(details.get("BuildTime", "")) // SECOND)
+        except InvalidArgument:
+            continue  # in whatever form it is
+        details["BuildTime"] = time.strftime("%a %b %e %H:%M:%S %Y", built)
+    return server
 
 
 def _text(versions: dict[str, Any]) -> list[str]:
     client, server = versions["Client"], versions["Server"]
     lines = [
         "Client:",
-        *_aligned(1, (
+        *_aligned(1, 18, (
             ("Version:", client["Version"]),
             ("API version:", client["ApiVersion"]),
             ("Python version:", client["PythonVersion"]),
@@ -91,12 +109,12 @@ def _components(server: dict[str, Any]) -> list[str]:
             ]
         else:
             rows += [(f"{key}:", value) for key, value in sorted(details.items())]
-        lines += _aligned(2, [row for row in rows if row[1]])
+        lines += _aligned(2, 17, [row for row in rows if row[1]])
     return lines
 
 
-def _aligned(indent: int, rows: Any) -> list[str]:
-    return [f"{' ' * indent}{title:<17} {value}" for title, value in rows]
+def _aligned(indent: int, width: int, rows: Any) -> list[str]:
+    return [f"{' ' * indent}{title:<{width}} {value}" for title, value in rows]
 
 
 COMMAND = Command(_run, "[OPTIONS]", flags=_FLAGS)
