@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 from proa.cli.options.endpoints import KEYS
 from proa.client.address import DEFAULT_CONTEXT
@@ -21,7 +20,7 @@ FLAGS = (
     ("docker", "", "stringToString", "Where the engine is (host=…,ca=…,cert=…,key=…)", "endpoints.pairs"),
 )
 DEFAULT_DESCRIPTION = "Current DOCKER_HOST based configuration"
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.+-]+")
+_NAME = "[a-zA-Z0-9][a-zA-Z0-9_.+-]+"
 _FILES = (("ca", "ca.pem"), ("cert", "cert.pem"), ("key", "key.pem"))
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
@@ -38,10 +37,10 @@ def check_new_name(name: str) -> None:
 
 
 def check_name(name: str) -> None:
-    if name != DEFAULT_CONTEXT and not _NAME.fullmatch(name):
-        raise InvalidArgument(
-            f'context name "{name}" is invalid, names are validated against regexp "^{_NAME.pattern}$"'
-        )
+    import re
+
+    if name != DEFAULT_CONTEXT and not re.fullmatch(_NAME, name):
+        raise InvalidArgument(f'context name "{name}" is invalid, names are validated against regexp "^{_NAME}$"')
 
 
 def get(invocation: Invocation, name: str) -> Context:

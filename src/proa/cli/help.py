@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from proa.cli.catalogue import COMMON, GLOBAL_FLAGS, GROUPS, HIDDEN, SUMMARIES, TOP
 from proa.cli.flags import DEFAULT, HELP, KIND, NAME, REPEATED, SHORT
 from proa.client.terminal import size
@@ -84,9 +82,21 @@ def _flags(title: str, flags: Sequence[Flag]) -> str:
     width = max((size(1) or (0, _DEFAULT_COLUMNS))[1] - column, _NARROWEST)
     lines = [f"{title}:"]
     for form, text in rows:
-        first, *rest = textwrap.wrap(text, width) or [""]
+        first, *rest = _wrapped(text, width)
         lines += [form.ljust(column) + first, *(" " * column + line for line in rest)]
     return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text at spaces. (`textwrap` costs more than the rest of a help.)"""
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]
 
 
 def _form(flag: Flag) -> str:
