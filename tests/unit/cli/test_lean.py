@@ -17,7 +17,8 @@ PROGRAM = Path(__file__).parents[3] / "bin" / "proa"
 HEAVY = {"argparse", "dataclasses", "enum", "hashlib", "json", "logging", "pathlib", "re", "socket", "typing"}
 LEAN = [
     "ps -a", "ps --format {{.Names}}", "ps -q", "ps --format json", "images -q",
-    "inspect -f {{.State.Running}} web", "inspect -f {{.State|json}} web", "version", "info -f {{.ServerVersion}}", "start web", "logs web", "exec web true",
+    "inspect -f {{.State.Running}} web", "inspect -f {{.State|json}} web",
+    "version", "info -f {{.ServerVersion}}", "start web", "logs web", "exec web true",
     "--help", "container --help", "run --help", "__complete rm -", "rm -f web", "system df", "container prune -f",
 ]  # fmt: skip
 
