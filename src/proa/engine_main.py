@@ -59,6 +59,10 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "--bridge": ("bridge", {"help": "name of the default network's bridge"}),
     "--bip": ("bip", {"help": "address of the default bridge, 172.18.0.1/16"}),
     "--mtu": ("mtu", {"type": int, "help": "MTU of the default network (default: the uplink's)"}),
+    "--default-address-pool": (
+        "default-address-pools",
+        {"action": "append", "help": "where networks' subnets come from: base=10.10.0.0/16,size=24"},
+    ),
     "--dns": ("dns", {"action": "append", "help": "DNS server of containers"}),
     "--dns-search": ("dns-search", {"action": "append", "help": "DNS search domain of containers"}),
     "--dns-opt": ("dns-opts", {"action": "append", "help": "DNS option of containers"}),
@@ -87,6 +91,7 @@ _SETTINGS = {
     "max-concurrent-downloads": "max_concurrent_downloads",
     "max-concurrent-uploads": "max_concurrent_uploads",
     "default-runtime": "default_runtime",
+    "default-address-pools": "default_address_pools",
     "log-driver": "log_driver",
     "log-opts": "log_options",
 }
@@ -132,9 +137,20 @@ def _options(arguments: list[str]) -> dict[str, Any]:
         )
     if "runtimes" in given:
         given["runtimes"] = dict(_runtime(text) for text in given["runtimes"])
+    if "default-address-pools" in given:
+        given["default-address-pools"] = [_pool(text) for text in given["default-address-pools"]]
     if "log-opts" in given:
         given["log-opts"] = dict(text.partition("=")[::2] for text in given["log-opts"])
     return configured | given
+
+
+def _pool(text: str) -> dict[str, Any]:
+    fields = dict(field.partition("=")[::2] for field in text.split(","))
+    if set(fields) != {"base", "size"} or not fields["size"].isdecimal():
+        raise InvalidArgument(
+            f"invalid value for --default-address-pool: {text!r}: expected base=10.10.0.0/16,size=24"
+        )
+    return {"base": fields["base"], "size": int(fields["size"])}
 
 
 def _runtime(text: str) -> tuple[str, dict[str, str]]:

@@ -56,7 +56,9 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "remove": "rmi", "save": "save", "tag": "tag",
     }),
     "network": ("Manage networks", {
-        "inspect": "inspect_network", "ls": "network_ls", "list": "network_ls",
+        "connect": "network_connect", "create": "network_create", "disconnect": "network_disconnect",
+        "inspect": "inspect_network", "ls": "network_ls", "list": "network_ls", "prune": "network_prune",
+        "rm": "network_rm", "remove": "network_rm",
     }),
     "system": ("Manage Proa", {
         "df": "system_df", "dial-stdio": "dial_stdio", "events": "events", "info": "info", "ports": "system_ports",
@@ -113,7 +115,12 @@ SUMMARIES = {
     "login": "Prove who you are to a registry, and keep what proves it",
     "logout": "Forget what proves who you are to a registry",
     "logs": "Show what a container has written",
+    "network_connect": "Give a container a place on a network",
+    "network_create": "Make a network",
+    "network_disconnect": "Take a container from a network",
     "network_ls": "List networks",
+    "network_prune": "Remove all networks that no container is on",
+    "network_rm": "Remove networks",
     "pause": "Freeze all processes of containers",
     "port": "Show the published ports of a container",
     "ps": "List containers",

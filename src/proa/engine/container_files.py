@@ -33,16 +33,16 @@ def hosts(
     addresses: Sequence[str] = (),
     extra_hosts: Sequence[str] = (),
     host_gateway: str = "",
+    links: Sequence[str] = (),
 ) -> str:
-    """Return /etc/hosts: the standard names, `--add-host`'s, and the container's own at each of `addresses`.
+    """Return /etc/hosts: the standard names, `--add-host`'s, `links`, the container's own at each of `addresses`.
 
     `extra_hosts` are "name:address". Raises `InvalidArgument` for what is none, and for host-gateway when
     the host has no address there.
     """
     entries = [*_STANDARD_HOSTS, *(extra_host(text, host_gateway) for text in extra_hosts)]
-    return "".join(f"{address}\t{names}\n" for address, names in entries) + "".join(
-        own_lines(name, domain, [address for address in addresses if address])
-    )
+    own = own_lines(name, domain, [address for address in addresses if address])
+    return "".join([*(f"{address}\t{names}\n" for address, names in entries), *links, *own])
 
 
 def own_lines(name: str, domain: str, addresses: Sequence[str]) -> list[str]:

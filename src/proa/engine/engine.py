@@ -15,6 +15,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_network
 from pathlib import Path
 
 from proa import cgroups
@@ -45,6 +46,7 @@ from proa.network.default_bridge import DefaultBridge
 from proa.network.default_bridge import names as bridge_names
 from proa.network.isolated import IsolatedPool
 from proa.network.ports import Ports
+from proa.network.subnets import DEFAULT_POOLS, USER_POOLS, Pool
 from proa.registry import Registry
 from proa.snapshots.layers import Layers
 from proa.snapshots.trash import Trash
@@ -68,7 +70,8 @@ class Engine:
         self.trash = Trash(root / "trash")
         self.content = ContentStore(root / "blobs")
         self.layers = Layers(root / "layers", self.trash)
-        self.networks = Networks(self.database, self.events)
+        pools = [Pool(ip_network(pool.base), pool.size) for pool in settings.default_address_pools]
+        self.networks = Networks(self.database, self.events, pools or USER_POOLS)
         name, table = bridge_names(root)
         self.bridge = DefaultBridge(
             name=settings.bridge or name,
@@ -77,6 +80,7 @@ class Engine:
             bip=settings.bip,
             mtu=settings.mtu,
             network_id=self.networks.get("bridge").id,
+            pools=[pool for pool in pools if pool.base.version == 4] or DEFAULT_POOLS,
         )
         self.isolated = IsolatedPool()
         self.names = NameService(settings.exec_root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,21 @@ class ConfiguredRuntime(msgspec.Struct, rename={"arguments": "runtimeArgs"}, for
     arguments: list[str] = []
 
 
+class AddressPool(msgspec.Struct, forbid_unknown_fields=True):
+    """Where the subnets of networks come from: cut out of `base` with the prefix length `size`."""
+
+    base: str
+    size: int
+
+    def __post_init__(self) -> None:
+        try:
+            network = ipaddress.ip_network(self.base)
+        except ValueError as error:
+            raise ValueError(f"invalid base pool {self.base}: {error}") from None
+        if not network.prefixlen <= self.size <= network.max_prefixlen:
+            raise ValueError(f"invalid CIDR prefix {self.size} of the address pool {self.base}")
+
+
 class Settings(msgspec.Struct, kw_only=True):
     """Settings of one engine; several engines differ in `data_root` and `exec_root`."""
 
@@ -27,6 +43,7 @@ class Settings(msgspec.Struct, kw_only=True):
     bridge: str = ""  # name of the default bridge; "" derives proa0 or one of its own per engine
     bip: str = ""  # address of the default bridge, "172.18.0.1/16"; "" picks a free one
     mtu: int = 0  # 0: the uplink's
+    default_address_pools: list[AddressPool] = []  # of all networks; []: Docker's, in smaller pieces
     dns: list[str] = []
     dns_search: list[str] = []
     dns_options: list[str] = []

@@ -39,6 +39,7 @@ class Place:
     pid: str | None = ""
     shm: str = ""  # directory that is /dev/shm when the IPC namespace is shared
     files: dict[str, Path] = field(default_factory=dict)  # /etc/hosts … -> host's file
+    variables: list[str] = field(default_factory=list)  # of links
     cgroup_version: str = "v2"
     runtime: list[str] = field(default_factory=list)  # command of another runtime than Proa's
     runtime_directory: str = ""
@@ -49,7 +50,7 @@ def build(record: Container, security: Security, place: Place) -> dict[str, Any]
     options = record.options
     return {
         "ociVersion": OCI_VERSION,
-        "process": _process(options, security),
+        "process": _process(options, security, place.variables),
         "root": {"path": "rootfs", "readonly": options.read_only},
         **_names(record),
         "mounts": _mounts(record, security, place),
@@ -103,11 +104,14 @@ def exec_stdio(execution: Exec) -> dict[str, bool]:
     return {"terminal": execution.tty, "stdin": execution.attach_stdin, "stdin_once": True}
 
 
-def build_exec(record: Container, execution: Exec, security: Security) -> dict[str, Any]:
-    """Return the part of a specification that one more process needs; it inherits the container's settings."""
+def build_exec(record: Container, execution: Exec, security: Security, links: list[str]) -> dict[str, Any]:
+    """Return the part of a specification that one more process needs; it inherits the container's settings.
+
+    `links` are the variables that tell of the container's links.
+    """
     options = record.options
     security = security.for_exec(privileged=execution.privileged)
-    process = _process(options, security)
+    process = _process(options, security, links)
     process |= {
         "args": execution.command,
         "cwd": execution.working_dir or options.working_dir or "/",
@@ -129,11 +133,11 @@ def build_exec(record: Container, execution: Exec, security: Security) -> dict[s
     }
 
 
-def _process(options: ContainerOptions, security: Security) -> dict[str, Any]:
+def _process(options: ContainerOptions, security: Security, links: list[str]) -> dict[str, Any]:
     process: dict[str, Any] = {
         "terminal": options.tty,
         "args": config.arguments(options),
-        "env": _environment(options),
+        "env": _environment(options, links),
         "cwd": options.working_dir or "/",
         "capabilities": security.capability_sets(root=_is_root(options.user)),
         "rlimits": resources.rlimits(options.ulimits),
@@ -154,12 +158,12 @@ def _size(size: tuple[int, int]) -> dict[str, int]:
     return {"height": size[0], "width": size[1]}
 
 
-def _environment(options: ContainerOptions) -> list[str]:
-    """Docker's own variables go below everything that image and user set."""
+def _environment(options: ContainerOptions, links: list[str]) -> list[str]:
+    """Docker's own variables, those of links among them, go below everything that image and user set."""
     own = [config.DEFAULT_PATH, f"HOSTNAME={options.hostname}"]
     if options.tty:
         own.append("TERM=xterm")
-    return config.environment(options.env, own)
+    return config.environment(options.env, [*own, *links])
 
 
 def _names(record: Container) -> dict[str, Any]:

@@ -280,7 +280,6 @@ def test_nonsense_is_refused_in_dockers_words(body: dict[str, Any], message: str
 
 
 UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
-    ({"HostConfig": {"Links": ["a:b"]}}, "Links"),
     ({"HostConfig": {"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}}, "DeviceRequests"),
     ({"HostConfig": {"UsernsMode": "private"}}, "UsernsMode"),
     ({"HostConfig": {"StorageOpt": {"size": "1G"}}}, "StorageOpt"),

@@ -177,6 +177,14 @@ def answer(engine: Recorder) -> Recorder:
     engine.on("GET /volumes", Reply(value=VOLUMES)).on("GET /volumes/none", error(404, "get none: no such volume"))
     engine.on("DELETE /volumes/web", Reply(204)).on("DELETE /volumes/none", error(404, "get none: no such volume"))
     engine.on("POST /volumes/create", Reply(201, VOLUMES["Volumes"][0]))
+    engine.on("DELETE /networks/(web|two)", Reply(204)).on(
+        "DELETE /networks/none", error(404, "network none not found")
+    )
+    engine.on("GET /networks/(web|two)", Reply(value=NETWORKS[0]))
+    engine.on("POST /networks/create", Reply(201, {"Id": "5" * 64, "Warning": ""}))
+    engine.on("POST /networks/web/(dis)?connect", Reply(200)).on(
+        "POST /networks/none/(dis)?connect", error(404, "network none not found")
+    )
     engine.on("GET /networks", Reply(value=NETWORKS)).on(
         "GET /networks/none", error(404, "network none not found")
     )

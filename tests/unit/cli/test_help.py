@@ -21,7 +21,6 @@ from .conftest import Proa
 # Commands of docker's that other work brings; nothing else may be missing.
 NOT_YET = {
     "push", "save", "load", "login", "logout", "search", "image push", "image save", "image load", "image prune",
-    "network create", "network connect", "network disconnect", "network prune", "network rm",
 }  # fmt: skip
 # Flags of Proa's own.
 _RUN = {"ephemeral", "health-on-failure"}

@@ -62,6 +62,7 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         volumes_from=host.volumes_from or [],
         network_mode=endpoints.mode(body),
         networks=endpoints.networks(body),
+        links=host.links or [],
         mac_address=body.mac_address or "",
         dns=host.dns or [],
         dns_search=host.dns_search or [],

@@ -12,6 +12,7 @@ from proa.api.translate import networks, ports, supervision
 from proa.api.translate.containers import mount
 from proa.api.types.containers import Config, CreateBody
 from proa.api.types.host_config import HostConfig
+from proa.api.versions import Version
 from proa.engine.logs.destination import log_path
 from proa.engine.records import Container, Exec, State, Status
 from proa.engine.settings import DEFAULT_LOG_DRIVER, DEFAULT_RUNTIME, Settings
@@ -32,7 +33,9 @@ _UPDATED = (
 )  # fmt: skip
 
 
-def document(record: Container, execs: list[Exec], settings: Settings) -> dict[str, Any]:
+def document(
+    record: Container, execs: list[Exec], settings: Settings, links: list[str], version: Version
+) -> dict[str, Any]:
     """Return the answer of `GET /containers/{id}/json`."""
     body = _body(record)
     directory = settings.container_directory(record.id)
@@ -58,14 +61,14 @@ def document(record: Container, execs: list[Exec], settings: Settings) -> dict[s
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": [each.id for each in execs] or None,
-        "HostConfig": _host_config(record, body, settings),
+        "HostConfig": _host_config(record, body, settings) | {"Links": links or None},
         "GraphDriver": {
             "Data": {"UpperDir": str(directory / "upper"), "WorkDir": str(directory / "work")},
             "Name": "overlay2",
         },
         "Mounts": [mount(point) for point in record.mounts],
         "Config": _config(record, body),
-        "NetworkSettings": _network_settings(record),
+        "NetworkSettings": _network_settings(record, version),
     }
 
 
@@ -161,8 +164,10 @@ def _config(record: Container, body: CreateBody) -> dict[str, Any]:
     return config
 
 
-def _network_settings(record: Container) -> dict[str, Any]:
+def _network_settings(record: Container, version: Version) -> dict[str, Any]:
     attached = networks.endpoints(record)
+    if version < (1, 45):
+        networks.name_by_aliases(record, attached)
     bridged = attached.get("bridge", networks.NOWHERE)  # what has no place for a network is about the default one
     return {
         "Bridge": "",

@@ -11,8 +11,9 @@ from proa.api.types.containers import EndpointSettings, IpamConfig
 from proa.api.types.networks import NetworkCreate
 from proa.engine.networks import naming
 from proa.engine.networks.options import NetworkOptions
-from proa.engine.networks.records import Network, Subnet
+from proa.engine.networks.records import PREDEFINED, Network, Subnet
 from proa.engine.records import Container, EndpointRecord
+from proa.ids import short
 
 
 def options(body: NetworkCreate) -> NetworkOptions:
@@ -130,6 +131,14 @@ def endpoint(record: Container, place: EndpointRecord) -> dict[str, Any]:
     )
     found: dict[str, Any] = msgspec.to_builtins(settings)
     return found
+
+
+def name_by_aliases(record: Container, attached: dict[str, Any]) -> None:
+    """Add the names that clients older than DNSNames look for among the aliases."""
+    for name, shown in attached.items():
+        if name not in PREDEFINED:
+            own = (short(record.id), record.options.hostname)
+            shown["Aliases"] = list(dict.fromkeys([*(shown["Aliases"] or ()), *own]))
 
 
 NOWHERE: dict[str, Any] = msgspec.to_builtins(EndpointSettings())

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from proa.api.translate import endpoints
 from proa.api.types.containers import CreateBody
-from proa.engine.networks.records import PREDEFINED
 from proa.errors import Unsupported
 
 
@@ -16,14 +14,7 @@ class _Refusal(NamedTuple):
     asked_for: Callable[[CreateBody], object]
 
 
-def _is_on_network_of_users(body: CreateBody) -> bool:
-    mode = endpoints.mode(body)
-    return mode not in PREDEFINED and not mode.startswith("container:")
-
-
 _REFUSALS = (
-    # On networks of users the endpoints' links count, and these say nothing (dockerd's rule).
-    _Refusal("links (Links)", lambda body: body.host_config.links and not _is_on_network_of_users(body)),
     _Refusal("device requests (DeviceRequests, --gpus)", lambda body: body.host_config.device_requests),
     _Refusal("user namespaces (UsernsMode)", lambda body: body.host_config.userns_mode not in ("", "host")),
     _Refusal("storage options (StorageOpt)", lambda body: body.host_config.storage_opt),

@@ -123,6 +123,12 @@ def networks_body(options: Options, body: dict[str, Any]) -> None:
             first[field] = options[flag]
     if options["link"] and first["Target"] in ("default", "bridge"):
         body["HostConfig"]["Links"] = first.pop("Links")
+    if first.get("Aliases") and not _is_user_defined(first["Target"]):
+        raise InvalidArgument("network-scoped aliases are only supported for user-defined networks")
+    if len({_is_user_defined(one["Target"]) for one in networks}) > 1:
+        raise InvalidArgument(
+            "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+        )
     seen: dict[str, Any] = {}
     for one in networks:
         target = one.pop("Target")
@@ -132,17 +138,22 @@ def networks_body(options: Options, body: dict[str, Any]) -> None:
         if target in seen:
             raise InvalidArgument(f'network "{target}" is specified multiple times')
         seen[target] = one
-    if len(seen) > 1 and (first_name := next(iter(seen))) in ("host", "none"):
-        raise InvalidArgument(f"conflicting options: cannot attach both user-defined and {first_name} networks")
     if any(seen.values()) or len(seen) > 1:
         body["NetworkingConfig"] = {"EndpointsConfig": seen}
     elif options["network"] and not next(iter(seen)).startswith("container:"):
         body["NetworkingConfig"] = {"EndpointsConfig": {next(iter(seen)): {}}}
 
 
+def _is_user_defined(target: str) -> bool:
+    return target not in ("default", "bridge", "host", "none") and not target.startswith("container:")
+
+
 def _refuse_second(settings: dict[str, Any], field: str, flag: str) -> None:
     if field in settings:
-        words = {"ip": "IPv4 address", "ip6": "IPv6 address", "mac-address": "MAC address"}
+        words = {
+            "ip": "IPv4 address", "ip6": "IPv6 address", "mac-address": "MAC address", "network-alias": "alias",
+            "link-local-ip": "link-local IP addresses", "link": "links",
+        }  # fmt: skip
         what = words.get(flag, flag)
         raise InvalidArgument(f"conflicting options: cannot specify both --{flag} and per-network {what}")
 

@@ -25,6 +25,8 @@ from proa.engine.containers import (
     commit,
     create,
     ending,
+    files,
+    links,
     remove,
     start,
     stop,
@@ -246,6 +248,12 @@ class Containers:
 
     async def commit(self, name: str, **options: Any) -> str:
         return await commit.commit(self, self.get(name), **options)
+
+    def remove_link(self, name: str) -> None:
+        """Forget a link, called "container/alias"."""
+        record, alias = links.remove(self, name)
+        if record.running:
+            files.tell_of_link(self, record, alias)
 
     async def connect(self, network: str, name: str, wishes: EndpointOptions | None = None) -> None:
         """Give a container a place on one more network."""

@@ -11,7 +11,7 @@ import msgspec
 
 from proa import cgroups, ids, times, wording
 from proa.engine import names, resources
-from proa.engine.containers import config, health, mountpoints, view
+from proa.engine.containers import config, health, links, mountpoints, view
 from proa.engine.logs import drivers
 from proa.engine.networks import attach
 from proa.engine.options import ContainerOptions
@@ -37,6 +37,7 @@ async def create(containers: Containers, options: ContainerOptions, name: str, r
     )
     warnings = _platform_warnings(options, image) + _check(containers, options)
     identifier = ids.new_id()
+    options = links.resolved(containers, options)
     options = _completed(containers, options, identifier)
     name = _choose_name(containers, name)
     command = config.arguments(options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from proa import ids, times, wording
 from proa.engine import spec
-from proa.engine.containers import batch
+from proa.engine.containers import batch, links
 from proa.engine.containers.batch import Completed
 from proa.engine.containers.run import client_message
 from proa.engine.containers.runtime_files import write_json
@@ -138,7 +138,8 @@ class Execs:
         if request is None:
             execution.attach_stdin = False
         security = Security.of(record.options, containers.filters)
-        specification = spec.build_exec(record, execution, security)
+        variables = links.environment(containers, record, strict=False)
+        specification = spec.build_exec(record, execution, security, variables)
         path = containers.settings.runtime_directory(record.id) / f"exec-{execution.id}.json"
         try:
             write_json(path, specification)

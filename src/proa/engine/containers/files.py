@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proa.engine import container_files, resolv_conf
+from proa.engine.containers import links
 from proa.engine.records import Container, EndpointRecord
 from proa.engine.spec import Place
 
@@ -38,7 +39,14 @@ def write(containers: Containers, record: Container, place: Place) -> None:
         text = _host_text("/etc/hosts") + "".join(f"{address}\t{name}\n" for address, name in extra)
     else:
         addresses = [address for each in record.endpoints.values() for address in (each.address, each.address6)]
-        text = container_files.hosts(options.hostname, options.domainname, addresses, options.extra_hosts, gateway)
+        text = container_files.hosts(
+            options.hostname,
+            options.domainname,
+            addresses,
+            options.extra_hosts,
+            gateway,
+            links.hosts(containers, record),
+        )
     _write(directory / "hosts", text)
 
 
@@ -75,6 +83,14 @@ def remove_addresses(containers: Containers, record: Container, place: EndpointR
     path = containers.settings.runtime_directory(record.id) / "hosts"
     gone = frozenset(_own_lines(record, place))
     _write(path, "".join(line for line in _host_text(path).splitlines(keepends=True) if line not in gone))
+
+
+def tell_of_link(containers: Containers, record: Container, alias: str, line: str = "") -> None:
+    """Let a running container's /etc/hosts say of a link what `line` says, or nothing any more."""
+    path = containers.settings.runtime_directory(record.id) / "hosts"
+    lines = _host_text(path).splitlines(keepends=True)
+    kept = [each for each in lines if each.split()[1:2] != [alias]]
+    _write(path, "".join([*kept, line]))
 
 
 def _own_lines(record: Container, place: EndpointRecord) -> list[str]:

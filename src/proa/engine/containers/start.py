@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from proa import times, wording
 from proa.engine import propagation, spec
-from proa.engine.containers import ending, files, namespaces
+from proa.engine.containers import ending, files, links, namespaces
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear, make, write_json
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
@@ -71,6 +71,8 @@ async def start(containers: Containers, record: Container, *, automatic: bool = 
     containers.probing.started(record)
     containers.store.save(record)
     containers.resolution.started(record)
+    for parent, alias, line in links.moved(containers, record):
+        files.tell_of_link(containers, parent, alias, line)
     containers.emit("start", record)
     containers.probing.resume(record)
     if run.early_exit:
@@ -107,6 +109,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     place.overlay = containers.overlay(record, directory)
     steps.append(connection.post("create", memo=Memo.of(record), **spec.outline(record, place)))
     files.write(containers, record, place)
+    place.variables = links.environment(containers, record)
     specification = spec.build(record, Security.of(record.options, containers.filters), place)
     config = f"{runtime_directory}/{protocol.SPEC_NAME}"
     write_json(config, specification)

@@ -35,7 +35,7 @@ def check(subnets: Sequence[Subnet], *, ipv6: bool) -> None:
 
 
 def _problems(each: Subnet, network: AddressRange) -> Iterable[str]:
-    if str(network.network_address) != each.subnet.partition("/")[0]:
+    if network.network_address != ip_address(each.subnet.partition("/")[0]):
         yield f"invalid subnet {each.subnet}: it should be {network}"
     if each.range:
         yield from _range_problems(each.range, network)
@@ -57,7 +57,7 @@ def _range_problems(text: str, network: AddressRange) -> Iterable[str]:
     if found.prefixlen < network.prefixlen:
         yield f"invalid ip-range {text}: CIDR block is bigger than its parent subnet {network}"
         return
-    if str(found.network_address) != text.partition("/")[0]:
+    if found.network_address != ip_address(text.partition("/")[0]):
         yield f"invalid ip-range {text}: it should be {found}"
     if found.network_address not in network:
         yield f"invalid ip-range {text}: parent subnet {network} doesn't contain ip-range"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from proa.api.request import Request, Response, json_response
 from proa.api.routes.containers.list import sizes
 from proa.api.translate.inspect import document
+from proa.engine.containers import links
 
 
 async def inspect(request: Request) -> Response:
     engine = request.engine
     record = engine.containers.get(request.name())
-    answer = document(record, list(engine.execs.of(record.id)), engine.settings)
+    linked = links.shown(engine.containers.all(), record)
+    answer = document(record, list(engine.execs.of(record.id)), engine.settings, linked, request.version)
     if request.query.flag("size"):
         answer |= await sizes(request, record)
     return json_response(answer)

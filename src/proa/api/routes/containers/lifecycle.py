@@ -68,6 +68,7 @@ async def resize(request: Request) -> Response:
 async def remove(request: Request) -> Response:
     query = request.query
     if query.flag("link"):
-        raise Unsupported("links are not supported yet")
+        request.engine.containers.remove_link(request.name())
+        return NO_CONTENT
     await request.engine.containers.remove(request.name(), force=query.flag("force"), volumes=query.flag("v"))
     return NO_CONTENT
