@@ -1,4 +1,4 @@
-"""The bodies of the network commands: what docker's own command line sends for the same words."""
+"""The network commands: what docker's own command line says and sends for the same words."""
 
 from __future__ import annotations
 
@@ -14,6 +14,44 @@ from rig.recorder import Recorder
 
 from .answers import answer
 from .conftest import Proa
+from .test_like_docker import compare
+
+SAME = """
+run --network one --network host busybox
+run --network bridge --network one busybox
+run --network one --network one busybox
+run --network-alias a busybox
+run --network host --network-alias a busybox
+run --network bridge --ip 1.2.3.4 --network two busybox
+run --network name=one,alias=a --network-alias b busybox
+run --network name=one,nosuch=a busybox
+run --network name=one,link-local-ip=1.2.3.4 --link-local-ip 2.3.4.5 busybox
+network create mine
+network create
+network create --ip-range 10.0.0.0/25 mine
+network create --subnet 10.0.0.0/8 --subnet 10.1.0.0/16 mine
+network create --subnet 10.0.0.0/24 --gateway 10.1.0.1 mine
+network create --subnet 10.0.0.0/24 --subnet 10.0.1.0/24 --ip-range 10.0.0.0/25 --ip-range 10.0.0.128/25 mine
+network create --subnet 10.0.0.0/24 --subnet 10.0.1.0/24 --gateway 10.0.0.1 --gateway 10.0.0.2 mine
+network create --subnet 10.0.0.0/24 --aux-address a=10.2.0.1 mine
+network create --subnet 10.0.0.0/24 --aux-address a mine
+network create --subnet x mine
+network create --label = mine
+network create --ipv4=x mine
+network connect web
+network connect web one
+network connect none one
+network connect --driver-opt x web one
+network connect --gw-priority x web one
+network connect --link a:b:c web one
+network disconnect web one
+network disconnect none one
+network rm web two
+network rm web none two
+network remove -f none web
+network prune -f
+network prune -f --filter x
+""".strip().splitlines()
 
 WORDS = [
     "create mine",
@@ -32,6 +70,11 @@ WORDS = [
     "disconnect web one",
     "disconnect -f web one",
 ]
+
+
+@pytest.mark.parametrize("words", SAME)
+def test_same(words: str, engine: Recorder, proa: Proa) -> None:
+    compare(words, answer(engine), proa)
 
 
 def meaning(value: Any) -> Any:
