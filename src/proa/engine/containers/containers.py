@@ -56,10 +56,9 @@ from proa.engine.names import validate_container_name
 from proa.engine.networks import connect
 from proa.engine.networks import remove as remove_network
 from proa.engine.networks.networks import Networks
-from proa.engine.networks.records import Network
 from proa.engine.networks.resolution import Resolution
 from proa.engine.options import ContainerOptions, EndpointOptions, Resources, RestartPolicy
-from proa.engine.records import Container, EndpointRecord, Status
+from proa.engine.records import Container, Status
 from proa.engine.requests import AttachRequest, Created, ExitStatus
 from proa.engine.runtimes import Runtimes
 from proa.engine.security import Filters
@@ -340,11 +339,6 @@ class Containers:
         """Tell of a container, with the attributes that Docker gives every event of one."""
         own = {**record.options.labels, "image": record.options.image, "name": record.name}
         self.events.emit("container", action, record.id, {**own, **attributes})
-
-    def emit_network(self, action: str, record: Container, endpoint: EndpointRecord, network: Network) -> None:
-        """Tell that a container has, or no longer has, a place on a network."""
-        attributes = {"container": record.id, "name": network.name, "type": network.driver}
-        self.events.emit("network", action, endpoint.network_id, attributes)
 
     def emit_volumes(self, action: str, record: Container) -> None:
         """Tell that a container's volumes are now in use ("mount"), or no more ("unmount")."""

@@ -1,7 +1,7 @@
 """Freezing a container for a moment, for a commit. Its record does not say so.
 
-    frozen: no program of it runs, no exec can start; an exec waits for the end, a kill brings it about;
-    an engine that is killed meanwhile thaws it when it starts again
+frozen: no program of it runs, no exec can start; an exec waits for the end, a kill brings it about;
+an engine that is killed meanwhile thaws it when it starts again
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ async def take(
         endpoint.endpoint_id = os.urandom(32).hex()
     finally:
         networks.arriving[network.id] -= 1
-    containers.emit_network("connect", record, endpoint, network)
+    _emit(containers, "connect", record, endpoint, network)
     for companion in networks.companions:
         await companion.begin(record, endpoint, network, f"/proc/{os.getpid()}/fd/{namespace}")
     return namespace
@@ -154,7 +154,15 @@ def let_go(containers: Containers, record: Container, endpoint: EndpointRecord) 
     if pair.main and containers.networks.is_live(network.id):
         containers.networks.live(network).release(pair)
     if endpoint.attached:
-        containers.emit_network("disconnect", record, endpoint, network)
+        _emit(containers, "disconnect", record, endpoint, network)
+
+
+def _emit(
+    containers: Containers, action: str, record: Container, endpoint: EndpointRecord, network: Network
+) -> None:
+    """Tell that a container has, or no longer has, a place on a network."""
+    attributes = {"container": record.id, "name": network.name, "type": network.driver}
+    containers.events.emit("network", action, endpoint.network_id, attributes)
 
 
 def resume(containers: Containers) -> None:
