@@ -53,7 +53,7 @@ class NameService:
         self._farewell: asyncio.TimerHandle | None = None
         self._spawned_at = self._delay = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = False
+        self._closing = asyncio.Event()
 
     # --- what there is to know --------------------------------------------------------------------------
 
@@ -109,11 +109,14 @@ class NameService:
 
     async def close(self) -> None:
         """Leave the server to its containers."""
-        self._closing = True
+        self._closing.set()
         if self._farewell:
             self._farewell.cancel()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._unsent and (connection := self._connection):
+            asyncio.get_running_loop().remove_writer(connection.fileno())
+            await asyncio.to_thread(self._flush, connection)
         self._disconnect()
 
     # --- messages ---------------------------------------------------------------------------------------
@@ -138,7 +141,7 @@ class NameService:
             self._farewell.cancel()
             self._farewell = None
         if self._connection is None:
-            if message["op"] == "put" and not self._closing:
+            if message["op"] == "put" and not self._closing.is_set():
                 self._spawn()
             else:
                 packets.close_all(descriptors)
@@ -166,6 +169,15 @@ class NameService:
             packets.close_all(descriptors)
         loop.remove_writer(connection.fileno())
 
+    def _flush(self, connection: packets.Socket) -> None:
+        """Send what waits, for as long as the server reads."""
+        connection.settimeout(_PATIENCE)
+        try:
+            for message, descriptors in self._unsent:
+                packets.send(connection, message, descriptors)
+        except OSError:
+            pass  # it is gone, or stuck: the next engine tells another
+
     def _receive(self, connection: packets.Socket) -> None:
         """The server says nothing by itself: what comes is its end."""
         try:
@@ -177,7 +189,7 @@ class NameService:
         packets.close_all(descriptors)
         if message is None and connection is self._connection:
             self._disconnect()
-            if self._known and not self._closing:
+            if self._known and not self._closing.is_set():
                 _log.warning("the name server of containers has ended: starting another")
                 self._later(self._recover())
 
@@ -250,10 +262,14 @@ class NameService:
         """Start another server; one that dies again and again is waited for longer and longer."""
         if time.monotonic() - self._spawned_at < self._delay + _CRASHES:
             self._delay = min(_LONGEST_DELAY, self._delay * 2 or _CRASHES)
-            await asyncio.sleep(self._delay)
+            try:
+                async with asyncio.timeout(self._delay):
+                    await self._closing.wait()
+            except TimeoutError:
+                pass
         else:
             self._delay = 0.0
-        if not self._closing:
+        if not self._closing.is_set():
             await self._open_all(self._known)
 
     async def _open_all(self, identifiers: Any) -> None:
