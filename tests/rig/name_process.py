@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import proa
 from proa.dns import protocol
-from proa.engine.name_service import BOOT
+from proa.engine.name_link import BOOT
 from proa.linux import packets
 from proa.network.name_sockets import NameSockets, open_in
 from rig.nameserver import Message, parse, query

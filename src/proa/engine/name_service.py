@@ -10,23 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-import proa
-from proa.dns import protocol
-from proa.dns.process import CONTROL_FD
+from proa.engine import name_link
+from proa.engine.name_link import Link
 from proa.linux import packets
 from proa.network.name_sockets import NameSockets, open_in
 
-BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from proa.dns.process import main; main()"
-_PATIENCE = 5.0  # seconds for a server that was found to answer
 _LINGER = 30.0  # seconds that the process stays without a container
 _CRASHES, _LONGEST_DELAY = 0.2, 10.0  # seconds until the next start, if the last did not live for as long
 
@@ -45,25 +40,30 @@ class NameService:
     """One engine's name server. All methods are for the event loop's thread."""
 
     def __init__(self, exec_root: Path) -> None:
-        self.pid = 0  # of the server, if this engine started it
         self._exec_root = os.fspath(exec_root)
         self._known: dict[str, Known] = {}
-        self._connection: packets.Socket | None = None
-        self._unsent: deque[tuple[dict[str, Any], tuple[int, ...]]] = deque()
+        self._link: Link | None = None
         self._farewell: asyncio.TimerHandle | None = None
         self._spawned_at = self._delay = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
 
+    @property
+    def pid(self) -> int:
+        """The server's process, if this engine started it, else 0."""
+        return self._link.pid if self._link else 0
+
     # --- what there is to know --------------------------------------------------------------------------
 
     async def start(self, running: Mapping[str, Known]) -> None:
         """Take up the server of an earlier engine, if it is there; it shall know what runs, and nothing else."""
-        listening = await self._find()
+        found = await asyncio.to_thread(name_link.find, self._exec_root)
         self._known = dict(running)
-        if listening is None:
+        if found is None:
             await self._open_all(self._known)
             return
+        connection, listening = found
+        self._link = Link(connection, self._lost)
         for identifier in listening.keys() - self._known.keys():
             self._post({"op": "drop", "id": identifier})
         for identifier in listening.keys() & self._known.keys():
@@ -100,7 +100,7 @@ class NameService:
         """Forget a container; one that has no name server is none to forget."""
         if self._known.pop(identifier, None) is not None:
             self._post({"op": "drop", "id": identifier})
-        if not self._known and self._connection and self._farewell is None:
+        if not self._known and self._link and self._farewell is None:
             self._farewell = asyncio.get_running_loop().call_later(_LINGER, self._let_go)
 
     def knows(self, identifier: str) -> bool:
@@ -114,10 +114,10 @@ class NameService:
             self._farewell.cancel()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._unsent and (connection := self._connection):
-            asyncio.get_running_loop().remove_writer(connection.fileno())
-            await asyncio.to_thread(self._flush, connection)
-        self._disconnect()
+        if self._link:
+            await self._link.flush()
+            await self._link.end(alone=not self._known)
+            self._link = None
 
     # --- messages ---------------------------------------------------------------------------------------
 
@@ -140,123 +140,30 @@ class NameService:
         if self._farewell and message["op"] == "put":
             self._farewell.cancel()
             self._farewell = None
-        if self._connection is None:
-            if message["op"] == "put" and not self._closing.is_set():
-                self._spawn()
-            else:
+        if self._link is None:
+            if message["op"] != "put" or self._closing.is_set():
                 packets.close_all(descriptors)
                 return
-        self._unsent.append((message, descriptors))
-        if len(self._unsent) == 1:
-            self._send()
-
-    def _send(self) -> None:
-        connection = self._connection
-        assert connection is not None
-        loop = asyncio.get_running_loop()
-        while self._unsent:
-            message, descriptors = self._unsent[0]
-            try:
-                packets.send(connection, message, descriptors)
-            except BlockingIOError:
-                loop.add_writer(connection.fileno(), self._send)
-                return
-            except ConnectionError:
-                break  # `_receive` is next
-            except OSError as error:  # a message too long for a packet
-                _log.error("container %s: its name server can not be told: %s", message.get("id"), error)
-            self._unsent.popleft()
-            packets.close_all(descriptors)
-        loop.remove_writer(connection.fileno())
-
-    def _flush(self, connection: packets.Socket) -> None:
-        """Send what waits, for as long as the server reads."""
-        connection.settimeout(_PATIENCE)
-        try:
-            for message, descriptors in self._unsent:
-                packets.send(connection, message, descriptors)
-        except OSError:
-            pass  # it is gone, or stuck: the next engine tells another
-
-    def _receive(self, connection: packets.Socket) -> None:
-        """The server says nothing by itself: what comes is its end."""
-        try:
-            message, descriptors = packets.receive(connection)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            message, descriptors = None, []
-        packets.close_all(descriptors)
-        if message is None and connection is self._connection:
-            self._disconnect()
-            if self._known and not self._closing.is_set():
-                _log.warning("the name server of containers has ended: starting another")
-                self._later(self._recover())
-
-    def _connect(self, connection: packets.Socket) -> None:
-        connection.setblocking(False)
-        self._connection = connection
-        asyncio.get_running_loop().add_reader(connection.fileno(), self._receive, connection)
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(connection.fileno())
-            loop.remove_writer(connection.fileno())
-            connection.close()
-        while self._unsent:
-            packets.close_all(self._unsent.popleft()[1])
+            self._spawned_at = time.monotonic()
+            connection, pid = name_link.spawn(self._exec_root)
+            self._link = Link(connection, self._lost, pid)
+        self._link.post(message, descriptors)
 
     def _let_go(self) -> None:
         self._farewell = None
-        if not self._known:
-            self._disconnect()
+        if not self._known and self._link:
+            self._link.close()
+            self._link = None
 
-    # --- the process ------------------------------------------------------------------------------------
+    # --- when the server has ended ----------------------------------------------------------------------
 
-    async def _find(self) -> dict[str, int] | None:
-        """Connect to a server that is there; return which containers it serves, None if there is none."""
-        try:
-            connection = protocol.connect(self._exec_root)
-        except OSError:
-            return None
-        try:
-            listening = await asyncio.to_thread(_greet, connection)
-        except (OSError, ValueError) as error:
-            _log.warning("the name server of an earlier engine is replaced: %s", error)
-            connection.close()
-            return None
-        self._connect(connection)
-        return listening
-
-    def _spawn(self) -> None:
-        ours, theirs = packets.pair()
-        null = os.open(os.devnull, os.O_RDWR)
-        try:
-            argv = [sys.executable, "-I", "-S", "-c", BOOT, str(Path(proa.__file__).parents[1]), self._exec_root]
-            self.pid = os.posix_spawn(
-                sys.executable,
-                argv,
-                {},
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, null, 0),
-                    (os.POSIX_SPAWN_DUP2, null, 1),
-                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), CONTROL_FD),
-                ],
-            )
-        finally:
-            os.close(null)
-            theirs.close()
-        self._spawned_at = time.monotonic()
-        self._connect(ours)
-        pidfd = os.pidfd_open(self.pid)
-        asyncio.get_running_loop().add_reader(pidfd, self._reap, pidfd, self.pid)
-
-    def _reap(self, pidfd: int, pid: int) -> None:
-        asyncio.get_running_loop().remove_reader(pidfd)
-        os.close(pidfd)
-        os.waitpid(pid, 0)
+    def _lost(self) -> None:
+        self._link = None
+        if self._known and not self._closing.is_set():
+            _log.warning("the name server of containers has ended: starting another")
+            task = asyncio.get_running_loop().create_task(self._recover())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _recover(self) -> None:
         """Start another server; one that dies again and again is waited for longer and longer."""
@@ -272,7 +179,7 @@ class NameService:
         if not self._closing.is_set():
             await self._open_all(self._known)
 
-    async def _open_all(self, identifiers: Any) -> None:
+    async def _open_all(self, identifiers: Iterable[str]) -> None:
         """Open the sockets of containers that run, and hand them over."""
         for identifier in list(identifiers):
             known = self._known.get(identifier)
@@ -287,29 +194,6 @@ class NameService:
                 self._tell(identifier, sockets)
             else:
                 sockets.close()
-
-    def _later(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-def _greet(connection: packets.Socket) -> dict[str, int]:
-    """Return the containers that a server serves, with the pids that it knows; ValueError for another version."""
-    connection.settimeout(_PATIENCE)
-    packets.send(connection, {"op": "hello"})
-    containers: dict[str, int] = {}
-    while True:
-        answer, descriptors = packets.receive(connection)
-        packets.close_all(descriptors)
-        if answer is None:
-            raise ConnectionResetError("it has ended")
-        if answer["version"] != protocol.VERSION:
-            packets.send(connection, {"op": "leave"})
-            raise ValueError(f"it is of another version, {answer['version']}")
-        containers |= answer["containers"]
-        if not answer["more"]:
-            return containers
 
 
 def _open(namespace: str) -> NameSockets:
