@@ -122,7 +122,8 @@ class Api:
             self._remove(f"/containers/{container['Id']}", force=1, v=1)
         for volume in (self.get("/volumes").json or {}).get("Volumes") or ():
             self._remove(f"/volumes/{volume['Name']}", force=1)
-        for network in self.get("/networks", filters='{"type":["custom"]}').json:
+        networks = self.get("/networks", filters='{"type":["custom"]}').json
+        for network in sorted(networks, key=lambda each: bool(each["ConfigOnly"])):  # others may be made of those
             self._remove(f"/networks/{network['Id']}")
 
     def _remove(self, target: str, **query: Any) -> None:

@@ -35,7 +35,8 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO
 _IFLA_OPERSTATE, _IFLA_IFALIAS = 16, 20
 _IF_OPER_UP = 6
 _IFLA_NET_NS_FD, _IFLA_AF_SPEC = 28, 26
-_IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+_IFLA_BRPORT_ISOLATED = 33
 _VETH_INFO_PEER = 1
 _IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
@@ -132,6 +133,14 @@ def add_bridge(name: str, *, mac: bytes, mtu: int = 0) -> Message:
         f"add bridge {name}",
         NLM_F_CREATE | NLM_F_EXCL,
     )
+
+
+def isolate_port(name: str) -> Message:
+    """Let the port of a bridge reach the bridge itself, and no other port that is isolated."""
+    slave = text(_IFLA_INFO_SLAVE_KIND, "bridge")
+    slave += nested(_IFLA_INFO_SLAVE_DATA, attribute(_IFLA_BRPORT_ISOLATED, b"\x01"))
+    payload = _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name) + nested(_IFLA_LINKINFO, slave)
+    return Message(RTM_NEWLINK, payload, f"isolate {name}")
 
 
 def add_link(

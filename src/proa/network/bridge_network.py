@@ -95,6 +95,7 @@ class BridgeNetwork:
                 mtu=self._mtu,
                 device_prefix=self.device_prefix,
                 routed=not self.rules.internal,
+                isolated=self.rules.isolated,
                 named=self._named,
             )
             leases = Leases(addresses(self._v4), addresses(self._v6))

@@ -42,6 +42,7 @@ class Plan:
     mtu: int = 0  # 0: the kernel's
     device_prefix: str = DEVICE_PREFIX
     routed: bool = True  # False: it leads nowhere, its containers get no default route
+    isolated: bool = False  # its containers do not reach each other
     direct: bool = False  # the default route leads to the interface itself: everybody outside is reached by it
     named: bool = False  # containers have names on it: a new namespace is given the name server's sockets
 
@@ -163,6 +164,7 @@ class Workshop:
                 master=self._bridge,
                 peer_netns=namespace,
             ),
+            *([rtnetlink.isolate_port(name)] if self.plan.isolated else []),
             rtnetlink.set_link(0, name, up=True, link_local=not self._ipv6),
         )
         return name

@@ -15,7 +15,7 @@ from proa.engine.networks import checks, orders, routes
 from proa.engine.networks.records import Network
 from proa.engine.options import ContainerOptions, EndpointOptions
 from proa.engine.records import Container, EndpointRecord
-from proa.errors import NotFound, ProaError
+from proa.errors import Forbidden, NotFound, ProaError
 from proa.network.endpoint import Endpoint, Order
 from proa.network.leases import Pair
 from proa.network.live import LiveNetwork
@@ -59,6 +59,8 @@ async def attach(containers: Containers, record: Container, run: Run) -> None:
         network = containers.networks.find(name)
         if network is None:
             raise NotFound(f"{_FAILED}: network {name} not found")
+        if network.config_only:
+            raise Forbidden(f"{_FAILED}: cannot create endpoint on configuration-only network")
         places.append((endpoint, network))
     leads = routes.choose(places)
     for endpoint, network in places:
