@@ -67,7 +67,6 @@ def sleeper(client: Client, name: str, *options: str) -> str:
     return name
 
 
-@pytest.mark.cgroup2
 def test_containers_find_each_other(client: Client, api: Api) -> None:
     create(api, "back", "front")
     sleeper(client, "db", "--network", "back", "--network-alias", "Store", "--hostname", "sql")
@@ -82,7 +81,7 @@ def test_containers_find_each_other(client: Client, api: Api) -> None:
     assert lookup(client, "web", "store") == sorted((db, web))
     assert lookup(client, "db", "web.back") == [web]
     assert lookup(client, "web", ipaddress.ip_address(db).reverse_pointer, "ptr") == ["db.back"]
-    assert "status: NOERROR" in ask(client, "web", "db", "AAAA")
+    assert "status: NOERROR" in ask(client, "web", "db", "AAAA")  # there is no such address, but such a name
     assert client.ok("exec", "web", "ping", "-c", "1", "-W", "5", "db")
     assert lookup(client, "other", "db") == lookup(client, "other", "db.back") == []
     text = client.ok("exec", "web", "cat", "/etc/resolv.conf")
@@ -233,11 +232,43 @@ def test_a_killed_name_server_is_replaced(fresh_engine: Engine) -> None:
     eventually(lambda: fresh_engine.descriptors() <= before)
 
 
-def test_many_containers_at_once(engine: Engine, engine_with: Callable[..., Engine]) -> None:
+def test_addresses_of_both_families(docker: Client, api: Api) -> None:
+    config = [{"Subnet": "fd42:53::/64"}]
+    body = {"Name": "both", "EnableIPv6": True, "IPAM": {"Config": config}}
+    assert api.post("/networks/create", body).status == 201
+    sleeper(docker, "db", "--network", "both")
+    sleeper(docker, "web", "--network", "both")
+    six = docker.inspect("db", "{{.NetworkSettings.Networks.both.GlobalIPv6Address}}")
+    assert lookup(docker, "web", "db", "aaaa") == [six]
+    assert lookup(docker, "web", "db") == [address(docker, "db", "both")]
+    assert lookup(docker, "web", ipaddress.ip_address(six).reverse_pointer, "ptr") == ["db.both"]
+
+
+def test_a_container_in_anothers_network_asks_as_that(client: Client, api: Api) -> None:
+    create(api, "back")
+    sleeper(client, "db", "--network", "back")
+    sleeper(client, "guest", "--network", "container:db")
+    assert lookup(client, "guest", "db") == [address(client, "db", "back")]
+    assert lookup(client, "db", "guest") == []
+
+
+def test_servers_of_all_containers(engine_with: Callable[..., Engine]) -> None:
+    engine = engine_with("--dns", "192.0.2.53", "--dns-search", "corp.example", "--dns-opt", "ndots:2")
+    docker = engine.docker
+    docker.ok("pull", "-q", BUSYBOX)
+    docker.ok("network", "create", "back")
+    text = docker.ok("run", "--rm", "--network", "back", BUSYBOX, "cat", "/etc/resolv.conf")
+    assert "nameserver 127.0.0.11\nsearch corp.example\noptions ndots:2\n" in text
+    assert "# ExtServers: [192.0.2.53]\n# Overrides: [nameservers search options]\n" in text
+    assert text.endswith("# Option ndots from: override\n")
+
+
+@pytest.mark.cgroup2
+def test_many_containers_at_once(engine: Engine) -> None:
     """Started together, all know each other by their first word."""
     api = engine.api
     api.post("/networks/create", {"Name": "back"})
-    names = [f"n{number}" for number in range(12)]
+    names = [f"n{number}" for number in range(6)]
     for name in names:
         body = {"Image": BUSYBOX, "Cmd": ["nslookup", "-type=a", name], "HostConfig": {"NetworkMode": "back"}}
         assert api.post("/containers/create", body, name=name).status == 201
