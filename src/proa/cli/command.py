@@ -80,7 +80,7 @@ class Command:
             return f"requires at least {least} {_arguments(least)}"
         if least == most:
             return f"requires {least} {_arguments(least)}"
-        if least == 0 or number > most:
+        if least == 0:
             return f"requires at most {most} {_arguments(most)}"
         return f"requires at least {least} and at most {most} {_arguments(most)}"
 
@@ -147,7 +147,7 @@ class Invocation:
     def _host(self) -> str:
         hosts = self.globals["host"]
         if len(hosts) > 1:
-            raise InvalidArgument("specify only one -H")
+            raise InvalidArgument("Failed to initialize: unable to resolve docker endpoint: Specify only one -H")
         return hosts[0] if hosts else ""
 
     def _current(self) -> str:

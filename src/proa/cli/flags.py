@@ -96,7 +96,8 @@ class _Parser:
         flag = self._long.get(name)
         if flag is None:
             if name == "help":
-                raise HelpRequested
+                self._help(value if separator else "true")
+                return
             if not name or name[0] == "-":
                 raise FlagError(f"bad flag syntax: {word}")
             raise FlagError(f"unknown flag: --{name}")
@@ -123,6 +124,15 @@ class _Parser:
                 self._set(flag, letters or self._next(f"{letter!r} in {word}"))
                 return
             self._set(flag, "true")
+
+    def _help(self, text: str) -> None:
+        """`--help` is a flag as others: what is wrong before it comes first, and it may be false."""
+        if text not in _BOOLEANS:
+            raise FlagError(
+                f'invalid argument "{text}" for "--help" flag: strconv.ParseBool: parsing "{text}": invalid syntax'
+            )
+        if _BOOLEANS[text]:
+            raise HelpRequested
 
     def _next(self, flag: str) -> str:
         if self._position == len(self._words):

@@ -103,9 +103,13 @@ def _dispatch(options: Options, words: list[str], line: Sequence[str]) -> int:
         sys.stdout.write(f"Proa version {__version__}\n")
         return 0
     if not words:
-        raise HelpRequested
+        from proa.cli.help import general
+
+        sys.stderr.write(general())
+        return 0
     name, rest = words[0], words[1:]
-    if name == "help":
+    asked = name == "help"
+    if asked:
         words = [*rest, "--help"]
         name, rest = words[0], words[1:]
         if name == "--help":
@@ -116,7 +120,7 @@ def _dispatch(options: Options, words: list[str], line: Sequence[str]) -> int:
             refuse(name)
             raise Failure(f"unknown help topic: {' '.join(rest[:-1]) or name}")
     if name in GROUPS:
-        return _dispatch_group(name, rest, options)
+        return _dispatch_group(name, rest, options, asked)
     if name not in TOP:
         from proa.cli.elsewhere import run_other
 
@@ -124,7 +128,8 @@ def _dispatch(options: Options, words: list[str], line: Sequence[str]) -> int:
     return _invoke(f"proa {name}", TOP[name], rest, options)
 
 
-def _dispatch_group(group: str, words: list[str], options: Options) -> int:
+def _dispatch_group(group: str, words: list[str], options: Options, asked: bool) -> int:
+    """Run the command of a group. `asked`: the line began with "help"."""
     commands = GROUPS[group][1]
     if not words or words[0] in ("--help", "-h"):
         from proa.cli.help import of_group
@@ -133,13 +138,18 @@ def _dispatch_group(group: str, words: list[str], options: Options) -> int:
         return 0
     name, rest = words[0], words[1:]
     whole = f"proa {group}"
+    usage = f"{whole} COMMAND" if group == "volume" else whole  # as docker has it
     if name[:1] == "-":
-        raise UsageError(f"unknown flag: {name.partition('=')[0]}", f"Usage:  {whole} COMMAND", whole)
+        try:
+            parse((), words, interspersed=False)
+        except FlagError as error:
+            raise UsageError(str(error), f"Usage:  {usage}", whole) from None
     if name not in commands:
         from proa.cli.elsewhere import refuse
 
         refuse(f"{group} {name}")
-        usage = f"{whole} COMMAND" if group == "volume" else whole  # as docker has it
+        if rest == ["--help"] and asked:
+            raise Failure(f"unknown help topic: {name}")
         raise Failure(
             f"proa: unknown command: {whole} {name}\n\nUsage:  {usage}\n\n"
             f"Run '{whole} --help' for more information"

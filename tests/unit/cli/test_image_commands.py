@@ -88,7 +88,7 @@ def test_global_flags(engine: Recorder, proa: Proa, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PROA_HOST", "unix:///nowhere")
     assert proa("-H", engine.url, "ps", "-q") == (0, "", "")
     assert proa("--host", "unix:///nowhere", "ps").code == 1
-    assert proa("-H", engine.url, "-H", "unix:///x", "ps").err == "specify only one -H\n"
+    assert proa("-H", engine.url, "-H", "unix:///x", "ps").err.endswith(": Specify only one -H\n")
     assert proa("-c", "none", "--config", str(tmp_path), "ps").err.startswith(
         'Failed to initialize: unable to resolve docker endpoint: context "none": context not found'
     )

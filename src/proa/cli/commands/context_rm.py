@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proa.cli.command import ANY, Command, each
-from proa.cli.contexts import check_name, store
+from proa.cli.contexts import store
 from proa.client.address import DEFAULT_CONTEXT
 from proa.errors import Conflict, InvalidArgument, NotFound
 
@@ -20,7 +20,6 @@ def _run(invocation: Invocation) -> int:
     def remove(name: str) -> None:
         if name == DEFAULT_CONTEXT:
             raise InvalidArgument('context "default" cannot be removed')
-        check_name(name)
         if not contexts.exists(name) and not force:
             raise NotFound(f'context "{name}" does not exist')
         if name == current and not force:
