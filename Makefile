@@ -2,11 +2,12 @@
 PYTHON := .venv/bin/python
 PYTEST := .venv/bin/pytest
 CODE := src tests bench
+ENGINE := $(or $(PROA_TEST_CACHE),$(HOME)/.cache/proa-tests)/docker-engine/usr
 
-.PHONY: help setup run fmt lint types unit suites hostile fuzz e2e compat vm bench docs test clean
+.PHONY: help setup run fmt lint types unit suites hostile fuzz e2e compat compat-record vm bench docs test clean
 
 help:            ## Show these words
-	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 
 setup:           ## Packages, .venv and a docker CLI: only what is missing
 	scripts/setup test
@@ -45,6 +46,12 @@ e2e:             ## A real engine, a real registry, the docker CLI, docker-py an
 
 compat:          ## The clients of others: docker-py, aiodocker, and docker's answers to a long session
 	$(PYTEST) tests/compat
+
+compat-record:   ## Record again how dockerd 28.5 answers that session
+	scripts/get-docker engine
+	PATH="$$PATH:$(ENGINE)/sbin:$(ENGINE)/bin" PROA_RECORD=1 PROA_TEST_DAEMON=dockerd \
+	  unshare --net --mount --propagation private \
+	  sh -c 'ip link set lo up; exec $(PYTEST) tests/compat/test_session.py -k record --timeout 600'
 
 vm:              ## A part of the suite under systemd and pure cgroup v2
 	$(PYTEST) tests/vm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proa.errors import Conflict, Forbidden, Internal, InvalidArgument, NotFound, Unsupported
+from proa.errors import Conflict, Forbidden, Internal, InvalidArgument, NotFound, Unavailable, Unsupported
 from proa.ids import short
 
 
@@ -28,6 +28,13 @@ def no_such_volume(name: str) -> NotFound:
 
 def no_such_plugin(name: str) -> NotFound:
     return NotFound(f'plugin "{name}" not found')
+
+
+def no_swarm_manager() -> Unavailable:
+    return Unavailable(
+        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
+        "to connect this node to swarm and try again."
+    )
 
 
 def no_such_network(name: str) -> NotFound:

@@ -35,14 +35,15 @@ async def test_run(aio: aiodocker.Docker) -> None:
 
 
 async def test_life(aio: aiodocker.Docker) -> None:
-    container = await aio.containers.create_or_replace("kept", {"Image": BUSYBOX, "Cmd": ["sleep", "1000"]})
+    config = {"Image": BUSYBOX, "Cmd": ["sleep", "1000"], "StopSignal": "KILL"}
+    container = await aio.containers.create_or_replace("kept", config)
     await container.start()
     await container.rename("other")
     await container.pause()
     await container.unpause()
     assert (await container.stats(stream=False))[0]["pids_stats"]["current"] == 1
-    await container.restart(timeout=0)
-    await container.stop(timeout=0)
+    await container.restart()
+    await container.stop()
     await container.start()
     await container.kill(signal="KILL")
     await container.delete(force=True)

@@ -91,6 +91,7 @@ def test_volumes_of_others(sdk: docker.DockerClient) -> None:
     first = sdk.containers.create(BUSYBOX, "true", volumes=["/anonymous"], name="first")
     second = sdk.containers.create(BUSYBOX, "true", volumes_from=["first:ro"])
     second.start()
+    second.wait()
     second.reload()
     (theirs,), (ours,) = second.attrs["Mounts"], first.attrs["Mounts"]
     assert (theirs["Name"], theirs["RW"], ours["RW"]) == (ours["Name"], False, True)

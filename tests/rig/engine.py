@@ -97,6 +97,8 @@ class Engine:
             self.api.remove_everything()
         finally:
             self.end()
+            if os.environ.get("PROA_TEST_DAEMON"):  # dockerd leaves this mounted
+                subprocess.run(["umount", "--quiet", self.exec_root / "netns/default"], check=False)
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def end(self, patience: float = 15.0 * PATIENCE) -> int:

@@ -158,8 +158,8 @@ def needs_drain(request: Request) -> bool:
     return not agent.startswith(("Docker-Client/", "docker/", "Proa-Client/"))
 
 
-def detach_keys(text: str) -> bytes:
-    """Read "ctrl-p,ctrl-q" or "a,b". Raises `InvalidArgument`."""
+def detach_keys(text: str, word: str = "detach") -> bytes:
+    """Read "ctrl-p,ctrl-q" or "a,b". Raises `InvalidArgument`; Docker's word for them differs by place."""
     if not text:
         return DEFAULT_DETACH_KEYS
     keys = bytearray()
@@ -169,5 +169,5 @@ def detach_keys(text: str) -> bytes:
         elif key.lower() in _NAMED_KEYS:
             keys.append(_NAMED_KEYS[key.lower()])
         else:
-            raise InvalidArgument(f"Invalid detach keys ({text}) provided")
+            raise InvalidArgument(f"Invalid {word} keys ({text}) provided")
     return bytes(keys)

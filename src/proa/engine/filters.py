@@ -109,12 +109,12 @@ def _by_exposed_port(values: list[str]) -> Test:
 
 
 def _by_published_port(values: list[str]) -> Test:
-    """The port is the container's, as with Docker."""
+    """The port is the host's, while the container has it."""
     wanted = {port for value in values for port in _ports("publish", value)}
     return lambda record: any(
         f"{port}/{each.protocol}" in wanted
-        for each in record.options.port_bindings
-        for port in range(each.port, each.port + each.count)
+        for each in record.ports
+        for port in range(each.host_port, each.host_port + each.count)
     )
 
 

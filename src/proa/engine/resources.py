@@ -26,6 +26,8 @@ def parse_size(text: str, base: int = 1 << 10) -> int:
     number = cleaned.rstrip("abcdefghijklmnopqrstuvwxyz ")
     unit = cleaned[len(number) :].strip().removesuffix("ib") or ""
     unit = unit.removesuffix("b") if len(unit) > 1 else unit
+    if number and unit not in _UNITS:
+        raise InvalidArgument(f"invalid suffix: '{unit}'")
     try:
         return int(float(number) * base ** _UNITS[unit])
     except (KeyError, ValueError, OverflowError):

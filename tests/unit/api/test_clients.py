@@ -144,7 +144,7 @@ def test_docker_understands_the_answers(cli: Cli, arguments: tuple[str, ...], sh
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (("run", "--isolation", "hyperv", "busybox"), "isolation (Isolation): not supported yet"),
+        (("run", "--isolation", "hyperv", "busybox"), "invalid isolation (hyperv): linux only supports 'default'"),
         (("run", "--storage-opt", "size=1G", "busybox"), "storage options (StorageOpt): not supported yet"),
         (("network", "rm", "bridge"), "bridge is a pre-defined network and cannot be removed"),
         (("rm", "nobody"), "No such container: nobody"),

@@ -19,7 +19,8 @@ async def create(request: Request) -> Response:
         raise InvalidArgument("No exec command specified")
     record = request.engine.containers.get(request.name())
     if record.state.status is Status.PAUSED:
-        raise Conflict(f"container {record.id} is paused, unpause the container before exec")
+        raise Conflict(f"Container {request.name()} is paused, unpause the container before exec")
+    hijack.detach_keys(body.detach_keys, "escape")  # wrong ones are told now
     created = await request.engine.execs.create(
         record.id,
         ExecOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proa import wording
 from proa.api.request import Request, Response, json_response
 from proa.errors import NotFound, Unavailable, Unsupported
 
@@ -26,10 +27,7 @@ async def plugins(request: Request) -> Response:
 
 
 async def swarm(request: Request) -> Response:
-    raise Unavailable(
-        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
-        "to connect this node to swarm and try again."
-    )
+    raise wording.no_swarm_manager()
 
 
 async def no_swarm(request: Request) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from proa import wording
 from proa.api.request import NO_CONTENT, Request, Response, json_response, required
 from proa.api.translate.volumes import directory_size, document
 from proa.api.types.volumes import VolumeCreate
 from proa.engine import filtering, filters
-from proa.errors import Conflict, InvalidArgument, NotFound, Unsupported
+from proa.errors import Conflict, InvalidArgument, NotFound
 
 _PRUNE_FILTERS = frozenset({"all", "label", "label!"})
 
@@ -22,7 +23,7 @@ async def list_volumes(request: Request) -> Response:
 async def create(request: Request) -> Response:
     body = required(await request.json(VolumeCreate))
     if body.cluster_volume_spec is not None:
-        raise Unsupported("cluster volumes are not supported")
+        raise wording.no_swarm_manager()
     volume = request.engine.volumes.create(body.name, body.driver or "local", body.driver_opts, body.labels)
     return json_response(document(request.engine.volumes, volume), 201)
 

@@ -153,7 +153,7 @@ def _nano_cpus(nano_cpus: int) -> int:
     count = os.cpu_count() or 1
     if nano_cpus < 0 or nano_cpus > count * 10**9:
         raise InvalidArgument(
-            f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
+            f"range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
         )
     return nano_cpus
 

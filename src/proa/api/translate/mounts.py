@@ -54,7 +54,7 @@ def bind(text: str, driver: str = "") -> Mount:
     _check_target(target, kind, f"invalid volume specification: '{text}': ")
     words = [word for word in mode.split(",") if word]
     if not _is_mode(mode):
-        raise InvalidArgument(f"invalid volume specification: '{text}': invalid mode: {mode}")
+        raise InvalidArgument(f"invalid mode: {mode}")
     if source and kind == "volume" and source.startswith((".", "~")):
         raise InvalidArgument(
             f'create {source}: "{source}" includes invalid characters for a local volume name, only '

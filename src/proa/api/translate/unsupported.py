@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from proa.api.types.containers import CreateBody
-from proa.errors import Unsupported
+from proa.errors import InvalidArgument, Unsupported
 
 
 class _Refusal(NamedTuple):
@@ -18,7 +18,6 @@ _REFUSALS = (
     _Refusal("device requests (DeviceRequests, --gpus)", lambda body: body.host_config.device_requests),
     _Refusal("user namespaces (UsernsMode)", lambda body: body.host_config.userns_mode not in ("", "host")),
     _Refusal("storage options (StorageOpt)", lambda body: body.host_config.storage_opt),
-    _Refusal("isolation (Isolation)", lambda body: body.host_config.isolation not in ("", "default")),
     _Refusal("cgroups of containers (Cgroup)", lambda body: body.host_config.cgroup),
     _Refusal("kernel memory limits (KernelMemory)", lambda body: body.host_config.kernel_memory),
     _Refusal("kernel TCP limits (KernelMemoryTCP)", lambda body: body.host_config.kernel_memory_tcp),
@@ -31,6 +30,9 @@ _REFUSALS = (
 
 def refuse(body: CreateBody) -> None:
     """Raise `Unsupported` naming the first option that Proa can not do."""
+    isolation = body.host_config.isolation
+    if isolation.lower() not in ("", "default"):
+        raise InvalidArgument(f"invalid isolation ({isolation}): linux only supports 'default'")
     for refusal in _REFUSALS:
         if refusal.asked_for(body):
             raise Unsupported(f"{refusal.option}: not supported yet")

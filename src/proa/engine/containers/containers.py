@@ -64,7 +64,7 @@ from proa.engine.runtimes import Runtimes
 from proa.engine.security import Filters
 from proa.engine.settings import Settings
 from proa.engine.volumes import Volumes
-from proa.errors import InvalidArgument
+from proa.errors import Conflict, InvalidArgument
 from proa.network.default_bridge import DefaultBridge
 from proa.network.isolated import IsolatedPool
 from proa.snapshots.layers import Layers
@@ -164,10 +164,12 @@ class Containers:
         record, old = self.get(name), self.get(name).name
         if not new_name:
             raise InvalidArgument("Neither old nor new names may be empty")
-        new_name = validate_container_name(new_name)
-        if new_name == old:
+        if new_name.removeprefix("/") == old:
             raise InvalidArgument("Renaming a container with the same name as its current name")
-        self.store.rename(record, new_name)
+        try:
+            self.store.rename(record, validate_container_name(f"/{new_name.removeprefix('/')}"))
+        except (InvalidArgument, Conflict) as error:
+            raise type(error)(f"Error when allocating new name: {error.message}") from error
         self.resolution.changed(record)
         self.emit("rename", record, oldName=f"/{old}")
 

@@ -158,9 +158,10 @@ def _explained(error: BaseException) -> ProaError:
     if isinstance(error, ShimError) and error.message.startswith("failed to initialize logging driver"):
         return wording.logging_failed(error.message)
     if isinstance(error, ShimError):
+        where = "" if error.message.startswith("exec: ") else "error during container init: "
         message = (
             "failed to create task for container: failed to create shim task: OCI runtime create failed: "
-            f"unable to start container process: error during container init: {error.message}"
+            f"unable to start container process: {where}{error.message}"
         )
         users = error.blames_request or exit_code(message) != _UNKNOWN_FAILURE
         kind = InvalidArgument if users else Internal

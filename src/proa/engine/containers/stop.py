@@ -99,7 +99,7 @@ async def _await_end(containers: Containers, record: Container, timeout: float |
 async def pause(containers: Containers, record: Container) -> None:
     """Freeze every process of the container."""
     if record.state.status == Status.PAUSED:
-        raise Conflict(f"container {record.id} is already paused")
+        raise Conflict(f"Container {record.id} is already paused")
     await _freeze(containers, record, "pause", Status.PAUSED)
 
 

@@ -108,9 +108,9 @@ def merged(own: dict[str, Any], inherited: dict[str, Any]) -> dict[str, Any]:
     for name in ("Labels", "Volumes", "ExposedPorts"):
         united = {**(inherited.get(name) or {}), **(own.get(name) or {})}
         result[name] = united or None
-    names = {entry.partition("=")[0] for entry in own.get("Env") or ()}
-    kept = [entry for entry in inherited.get("Env") or () if entry.partition("=")[0] not in names]
-    result["Env"] = [*(own.get("Env") or ()), *kept]
+    variables = {entry.partition("=")[0]: entry for entry in inherited.get("Env") or ()}
+    variables |= {entry.partition("=")[0]: entry for entry in own.get("Env") or ()}  # in the place of the old
+    result["Env"] = list(variables.values())
     if own.get("Entrypoint"):
         result["Cmd"] = own.get("Cmd")
     else:

@@ -40,9 +40,7 @@ def apply(lines: Sequence[str], config: Mapping[str, Any], environment: Sequence
         name, rest = word.upper(), rest.strip()
         handler = _INSTRUCTIONS.get(name)
         if handler is None:
-            if name in _OTHERS:
-                raise InvalidArgument(f"{word.lower()} is not a valid change command")
-            raise InvalidArgument(f"unknown instruction: {word}")
+            raise InvalidArgument(f"{word} is not a valid change command")
         handler(state, rest)
     return state.config
 
@@ -185,7 +183,6 @@ _INSTRUCTIONS: dict[str, Callable[[_State, str], None]] = {
     "VOLUME": _volume,
     "WORKDIR": _workdir,
 }
-_OTHERS = frozenset({"ADD", "ARG", "COPY", "FROM", "MAINTAINER", "RUN", "SHELL"})
 
 
 def _json_list(text: str) -> list[str] | None:

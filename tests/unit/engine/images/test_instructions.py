@@ -63,11 +63,11 @@ GOOD: list[tuple[list[str], dict[str, Any]]] = [
 
 # Lines, and a part of the message that refuses them.
 BAD: list[tuple[str, str]] = [
-    ("RUN true", "run is not a valid change command"),
-    ("FROM busybox", "from is not a valid change command"),
+    ("RUN true", "RUN is not a valid change command"),
+    ("FROM busybox", "FROM is not a valid change command"),
     ("copy a b", "copy is not a valid change command"),
-    ('SHELL ["sh"]', "shell is not a valid change command"),
-    ("NONSENSE", "unknown instruction: NONSENSE"),
+    ('SHELL ["sh"]', "SHELL is not a valid change command"),
+    ("NONSENSE", "NONSENSE is not a valid change command"),
     ("ENV", "ENV requires at least one argument"),
     ("ENV A", "ENV must have two arguments"),
     ("ENV A=1 B", 'can\'t find = in "B"'),

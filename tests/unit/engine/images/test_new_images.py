@@ -166,7 +166,7 @@ async def test_import_of_nothing(place: Place) -> None:
         (member(b"../x"), {}, "outside"),
         (ARCHIVE, {"reference": "Mine"}, "must be lowercase"),
         (ARCHIVE, {"reference": "mine@sha256:" + "0" * 64}, "digest reference"),
-        (ARCHIVE, {"changes": ["RUN true"]}, "run is not a valid change command"),
+        (ARCHIVE, {"changes": ["RUN true"]}, "RUN is not a valid change command"),
         (ARCHIVE, {"platform": "windows/amd64"}, "windows"),
         (ARCHIVE, {"platform": "a/b/c/d"}, "a/b/c/d"),
         (b"", {"origin": "ftp://host/file"}, "only http and https"),
@@ -253,7 +253,7 @@ async def test_commit(place: Place) -> None:
     assert (document["architecture"], document["variant"]) == ("arm", "v7")
     assert (document["author"], document["comment"]) == ("me", "why")
     assert document["config"] == {
-        "Cmd": ["sh", "-c", "make it"], "Entrypoint": ["/init"], "Env": ["C=2", "A=1", "B=2"],
+        "Cmd": ["sh", "-c", "make it"], "Entrypoint": ["/init"], "Env": ["A=1", "B=2", "C=2"],
         "ExposedPorts": {"80/tcp": {}, "81/tcp": {}}, "Labels": {"a": "1", "b": "2", "c": "3"},
         "StopSignal": "SIGUSR1", "User": "12", "Volumes": {"/v": {}}, "WorkingDir": "/z",
     }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from proa.engine.logs import destination, drivers
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container
-from proa.errors import Internal, InvalidArgument, ProaError, Unsupported
+from proa.errors import InvalidArgument, ProaError, Unsupported
 
 HERE = Path("/c")
 ID = "0123456789ab" + "c" * 52
@@ -181,7 +181,7 @@ def test_fields_of_the_journal() -> None:
     ],
 )  # fmt: skip
 def test_wrong_values_end_the_start(driver: str, options: dict[str, str], words: str) -> None:
-    with pytest.raises(Internal) as failure:
+    with pytest.raises(InvalidArgument) as failure:
         described(driver, options)
     frame = "failed to create task for container: failed to initialize logging driver: "
     assert failure.value.message == frame + words

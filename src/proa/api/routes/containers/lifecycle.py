@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proa.api.request import NO_CONTENT, Request, Response
-from proa.errors import InvalidArgument, Unsupported
+from proa.errors import InvalidArgument, NotFound, Unsupported
 
 _EMPTY_BODY = 7  # bytes; old clients send "{}" or "null" with white space
 
@@ -36,7 +36,11 @@ def _signal(request: Request) -> str:
 
 
 async def kill(request: Request) -> Response:
-    await request.engine.containers.kill(request.name(), request.query.text("signal") or "KILL")
+    name = request.name()
+    try:
+        await request.engine.containers.kill(name, request.query.text("signal") or "KILL")
+    except (InvalidArgument, NotFound) as error:
+        raise type(error)(f"cannot kill container: {name}: {error.message}") from error
     return NO_CONTENT
 
 

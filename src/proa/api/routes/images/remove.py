@@ -7,20 +7,23 @@ from collections.abc import Iterable
 from proa import times
 from proa.api.facade import Images
 from proa.api.request import Request, Response, json_response
+from proa.api.translate import images as translate
 from proa.engine import filtering, filters
 from proa.engine.images.remove import Removed
-from proa.errors import Conflict, NotFound, Unsupported
+from proa.errors import Conflict, InvalidArgument, NotFound
 
 _PRUNE_FILTERS = filters.PRUNE_FILTERS | {"dangling"}
 
 
 async def remove(request: Request) -> Response:
     query = request.query
-    if query.all("platforms"):
-        raise Unsupported("removing single platforms of an image is not supported")
-    removed = request.engine.images.remove(
-        request.name(), force=query.flag("force"), noprune=query.flag("noprune")
-    )
+    images = request.engine.images
+    platforms = [translate.platform(text) for text in query.all("platforms")]
+    if len(platforms) > 1:
+        raise InvalidArgument("multiple platforms are not supported")  # in Docker's classic image store, too
+    if platforms:
+        images.get(request.name(), platforms[0])
+    removed = images.remove(request.name(), force=query.flag("force"), noprune=query.flag("noprune"))
     return json_response(_documents(removed))
 
 
