@@ -34,7 +34,7 @@ class Endpoint:
         }
         self.links = {_key(alias): _key(name) for alias, name in description["links"].items()}
         first = description["names"][0] if self.names else ""
-        full = write_name(f"{first}.{description['name']}".encode()) if first else None
+        full = write_name(_bytes(f"{first}.{description['name']}")) if first else None
         self.reverse = record(TYPE_PTR, full) if full else None
 
 
@@ -143,7 +143,11 @@ class Directory:
 
 
 def _key(name: str) -> bytes:
-    return name.encode().lower().removesuffix(b".")
+    return _bytes(name).lower().removesuffix(b".")
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode(errors="surrogatepass")  # JSON has them
 
 
 def _pack(address: str) -> bytes:

@@ -13,6 +13,7 @@ import signal
 import sys
 
 from proa.dns import protocol
+from proa.dns.complaints import complain
 from proa.dns.directory import Directory
 from proa.dns.forwarder import Forwarder
 from proa.dns.service import Service
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 CONTROL_FD = 3
 _MOST_QUESTIONS = 8192  # passed on at once, of all containers
 _CONTAINERS_PER_MESSAGE = 500
+_GRACE = 60.0  # seconds without an engine that a container may be without a process
 _KEPT_CAPABILITIES = ("CAP_SYS_ADMIN",)  # setns(2), to ask servers from where a container is
 
 
@@ -68,6 +70,7 @@ class NameServer:
         except FileNotFoundError:
             pass
         os.close(self._home)
+        self.loop.close()
 
     def _accept(self) -> None:
         try:
@@ -84,13 +87,20 @@ class NameServer:
         except ConnectionError:
             message, descriptors = None, []
         if message is not None and message["op"] in self.OPERATIONS:
-            getattr(self, f"_do_{message['op']}")(engine, message, descriptors)
+            self._perform(engine, message, descriptors)
             return
         packets.close_all(descriptors)
         self.loop.forget(engine.fileno())
         engine.close()
         self._engines.remove(engine)
         self._leave_if_done()
+
+    def _perform(self, engine: packets.Socket, message: dict[str, Any], descriptors: Sequence[int]) -> None:
+        try:
+            getattr(self, f"_do_{message['op']}")(engine, message, descriptors)
+        except Exception as error:  # of this program; what is wrong with one container shall not harm the others
+            complain(f"{message['op']} of container {message.get('id')}", error)
+            self._drop(message.get("id", ""))
 
     # --- what an engine may say -------------------------------------------------------------------------
 
@@ -151,8 +161,19 @@ class NameServer:
             os.close(known[1])
 
     def _leave_if_done(self) -> None:
-        if not self._engines and not self._services:
+        if self._engines:
+            return
+        if not self._services:
             self.loop.running = False
+        elif self._services.keys() - self._processes.keys():
+            self.loop.later(_GRACE, self._drop_unstarted)
+
+    def _drop_unstarted(self) -> None:
+        """Forget containers whose start the engine was killed in; one that runs is told of by the next engine."""
+        if not self._engines:
+            for identifier in self._services.keys() - self._processes.keys():
+                self._drop(identifier)
+            self._leave_if_done()
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from proa.dns.complaints import complain
 from proa.dns.connections import Connections
 from proa.dns.directory import Endpoint
 from proa.dns.forwarder import Lane
@@ -130,10 +131,14 @@ class Service:
     def _ask(self, data: bytes, reply: Callable[[bytes], None], *, stream: bool = False) -> None:
         """Have a message answered: `reply` is called once, now or later, with nothing where silence is due."""
         try:
-            question = Question(data)
+            self._answer(Question(data), reply, stream=stream)
         except Malformed as problem:
             reply(problem.answer)
-            return
+        except Exception as error:  # of this program; no packet shall take the names of all containers away
+            complain(f"a packet of {len(data)} bytes, {data[:512].hex()}", error)
+            reply(b"")
+
+    def _answer(self, question: Question, reply: Callable[[bytes], None], *, stream: bool) -> None:
         records = self._known(question)
         if records is None and self._short and question.name and b"." not in question.name:
             records = () if question.kind in _ADDRESS_SIZES else None  # tried with search domains next

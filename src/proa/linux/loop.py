@@ -67,6 +67,10 @@ class Loop:
             self._epoll.modify(fd, mask)
         self._masks[fd] = mask
 
+    def close(self) -> None:
+        """Close the epoll instance."""
+        self._epoll.close()
+
     def run(self) -> None:
         """Run until `running` is false."""
         while self.running:

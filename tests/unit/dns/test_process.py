@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proa.dns import protocol
+from proa.dns import process, protocol
 from proa.linux import packets
 from proa.network.name_sockets import open_in
 from rig.name_process import NameProcess, ask, describe, dig, exchange, on, stream
@@ -238,3 +238,41 @@ def test_a_crowd_does_not_hold_up_others(tmp_path: Path) -> None:
         began = time.monotonic()
         assert ask(web, "loud").addresses == ["10.0.0.3"]
         assert time.monotonic() - began < 1
+
+
+@private_network
+def test_what_is_wrong_with_one_container_harms_no_other(tmp_path: Path) -> None:
+    """Descriptions come from the engine, in the right form; if not, it is the one container that has no names."""
+    with NameProcess(tmp_path) as server:
+        web = server.container("web", on("back", ["web"], "10.0.0.2"))
+        for number, broken in enumerate(
+            [
+                {},
+                describe({}),
+                describe(on("back", ["web"], "10.0.0")),
+                describe(on("back", [], "10.0.0.9"), servers=[{}]),
+            ]
+        ):
+            server.tell("put", id=f"broken{number}", container=broken)
+        server.tell("put", id="odd", container=describe(on("back", ["\ud800", "a..b", ""], "10.0.0.3")))
+        server.tell("pid", id="web")
+        assert server.hello()["containers"] == {}
+        server.put("web", describe(on("back", ["web"], "10.0.0.2")), open_in(web))
+        assert ask(web, "web").addresses == ["10.0.0.2"]
+        assert len(ask(web, "3.0.0.10.in-addr.arpa", "PTR").answers) == 1
+
+
+def test_a_container_whose_start_nobody_finished(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Killed between the sockets and the program, and no engine comes again: nothing stays."""
+    monkeypatch.setattr(process, "_GRACE", 0.05)
+    server = process.NameServer(str(tmp_path))
+    ours, theirs = packets.pair()
+    server.serve(theirs)
+    packets.send(ours, {"op": "put", "id": "web", "container": describe(on("back", ["web"], "10.0.0.2"))})
+    ours.close()
+    server.loop.later(5, lambda: setattr(server.loop, "running", False))
+    began = time.monotonic()
+    server.loop.run()
+    server.close()
+    assert time.monotonic() - began < 4
+    assert list(tmp_path.iterdir()) == []

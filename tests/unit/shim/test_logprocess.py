@@ -74,7 +74,7 @@ def begin() -> Iterator[Callable[..., Shim]]:
     yield make
     for shim in begun:
         shim.close()
-        shim.loop._epoll.close()
+        shim.loop.close()
     for child in children() - others:
         os.waitpid(child, 0)
 
