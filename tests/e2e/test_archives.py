@@ -211,7 +211,7 @@ def test_docker_py(own: Engine) -> None:
 def test_a_killed_engine_keeps_nothing_of_a_load(fresh_engine: Engine, big_image: Image, tmp_path: Path) -> None:
     """SIGKILL in the middle: the next engine has no part of the image, and no file of the archive."""
     path = tmp_path / "big.tar"
-    path.write_bytes(tar(archives.docker(big_image, "big:1")))
+    path.write_bytes(tar(archives.docker(big_image, "big:1", compressed=True)))
     with fresh_engine.docker.start("load", "-i", str(path)):
         layers = fresh_engine.data_root / "layers/.new"
         eventually(lambda: any(layers.iterdir()))

@@ -93,7 +93,7 @@ class ImageConfig:
     @property
     def diff_ids(self) -> list[str]:
         """Digests of the uncompressed layers, base first."""
-        return list(self.document["rootfs"]["diff_ids"] or ())
+        return list(self.document["rootfs"].get("diff_ids") or ())
 
     @property
     def history(self) -> list[dict[str, Any]]:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -359,6 +362,14 @@ def compare(words: str, engine: Recorder, proa: Proa) -> None:
     if arguments[:2] == ["run", "-p"]:  # builds of docker differ in the library that reads ports, and its capitals
         outcome, expected = (Outcome(*each[:2], each[2].lower()) for each in (outcome, expected))
     assert outcome == expected
+
+
+@pytest.mark.parametrize("password", ["right", "wrong"])
+def test_same_with_stored_credentials(password: str, engine: Recorder, proa: Proa, tmp_path: Path) -> None:
+    auth = base64.b64encode(f"me:{password}".encode()).decode()
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/config.json").write_text(json.dumps({"auths": {"known.example": {"auth": auth}}}))
+    compare("login https://known.example/v2/", engine, proa)
 
 
 def _ours(text: str) -> str:

@@ -88,14 +88,15 @@ def test_a_failure_keeps_nothing(engine: Recorder, proa: Proa, path: Path) -> No
 def test_what_is_kept_is_tried_first(engine: Recorder, proa: Proa, path: Path) -> None:
     proa("login", "-u", "me", "-p", "s", "reg.example")
     outcome = proa("login", "https://reg.example/v2/")
-    assert (outcome.code, outcome.out) == (
-        0, "Authenticating with existing credentials... [Username: me]\n\n Info -> To login with a different "
-        "account, run 'proa logout' followed by 'proa login'\n\n\nLogin Succeeded\n",
-    )  # fmt: skip
+    note = (
+        "Authenticating with existing credentials... [Username: me]\n\n Info -> To login with a different "
+        "account, run 'proa logout' followed by 'proa login'\n\n\n"
+    )
+    assert outcome == (0, "Login Succeeded\n", note)
     engine.on("POST /auth", error(401, "login attempt failed"))
     outcome = proa("login", "reg.example")
-    assert (outcome.code, outcome.err.splitlines()) == (
-        1, ["Stored credentials invalid or expired", NO_TERMINAL],
+    assert (outcome.code, outcome.err) == (
+        1, f"{note}Stored credentials invalid or expired\n{NO_TERMINAL}\n",
     )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from proa.oci import digest as digests
 from proa.oci.image_config import ImageConfig, chain_ids
 from proa.oci.platform import Platform
@@ -59,8 +61,9 @@ def test_replaced_keeps_unknown_fields() -> None:
     assert ImageConfig.parse(config.to_bytes()).document == {**DOCUMENT, "author": "else"}
 
 
-def test_an_empty_image_is_allowed() -> None:
-    config = ImageConfig.parse(b'{"rootfs":{"type":"layers","diff_ids":null}}')
+@pytest.mark.parametrize("rest", [b',"diff_ids":null', b',"diff_ids":[]', b""])
+def test_an_empty_image_is_allowed(rest: bytes) -> None:
+    config = ImageConfig.parse(b'{"rootfs":{"type":"layers"' + rest + b"}}")
     assert (config.diff_ids, config.config, config.platform.os) == ([], {}, "linux")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,7 @@ from proa.oci import digest as digests
 from proa.oci.descriptor import Descriptor
 from proa.oci.reference import Reference
 from proa.registry import Credentials, Registry, Target
+from proa.registry.requests import Patience
 from rig.faults import FaultyProxy, Server, TokenPolicy, TokenProxy, TokenServer, answer, hang_up
 from rig.images import Image
 from rig.registry import PASSWORD, USER
@@ -201,6 +203,15 @@ async def test_a_wrong_blob_is_refused_by_the_registry(client: Registry, origin:
     blob.data = bytes(600_000)  # not what its digest says
     with pytest.raises(ProaError, match="digest invalid"):
         await blob.push(target(client, origin.address, "wrong"))
+
+
+async def test_mirrors_are_for_reading(origin: RealRegistry, tmp_path: Path) -> None:
+    async with FaultyProxy(origin.url) as mirror:
+        mirrored = Registry(mirrors=[mirror.url], patience=Patience(attempts=1), certificates=tmp_path)
+        with pytest.raises(Unavailable, match=r"registry-1\.docker\.io"):
+            await Blob(10).push(mirrored.target(Reference.parse("team/app")))
+        assert mirror.requests == []
+        await mirrored.close()
 
 
 # Who may push

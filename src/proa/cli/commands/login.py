@@ -60,15 +60,12 @@ def _password(invocation: Invocation) -> str:
 
 def _again(invocation: Invocation, stored: dict[str, str]) -> bool:
     """Try what is kept; returns whether it is (still) good."""
-    invocation.print(
-        f"Authenticating with existing credentials... [Username: {stored['username']}]",
-        "",
-        " Info -> To login with a different account, run 'proa logout' followed by 'proa login'",
-        "",
-        "",
+    invocation.warn(
+        f"Authenticating with existing credentials... [Username: {stored['username']}]\n\n"
+        " Info -> To login with a different account, run 'proa logout' followed by 'proa login'\n\n"
     )
     try:
-        _login(invocation, stored)
+        _login(invocation, stored, new=False)
     except ProaError as error:
         expired = isinstance(error, DaemonError) and error.status == _UNAUTHORIZED
         text = "Stored credentials invalid or expired" if expired else f"Login did not succeed, error: {error}"
@@ -77,7 +74,7 @@ def _again(invocation: Invocation, stored: dict[str, str]) -> bool:
     return True
 
 
-def _login(invocation: Invocation, auth: dict[str, str]) -> None:
+def _login(invocation: Invocation, auth: dict[str, str], *, new: bool = True) -> None:
     """Ask the engine, and keep what it says is good: the registry's own token rather than a password."""
     from proa.client.credential_store import store
 
@@ -88,7 +85,7 @@ def _login(invocation: Invocation, auth: dict[str, str]) -> None:
         path = store(auth)
     except InvalidArgument as error:
         raise Failure(f"Error saving credentials: {error.message}") from None
-    if path:
+    if path and new:
         invocation.warn(
             f"\nWARNING! Your credentials are stored unencrypted in '{path}'.\n"
             "Configure a credential helper to remove this warning. See\n"
