@@ -8,6 +8,7 @@ import docker
 import pytest
 from docker.errors import APIError, ImageNotFound
 
+from rig.registry import Registry
 from rig.trees import Tree
 
 BUSYBOX = "busybox"
@@ -114,3 +115,31 @@ def test_prune(sdk: docker.DockerClient) -> None:
     rows = sdk.images.prune({"dangling": False})["ImagesDeleted"]
     assert {"Untagged": "kept:1"} in rows and {"Deleted": tagged.id} in rows
     assert sdk.images.get(BUSYBOX), "a container has it"
+
+
+def test_archives(sdk: docker.DockerClient, tmp_path: Path) -> None:
+    image = sdk.images.get(BUSYBOX)
+    image.tag("archived", "1")
+    plain, named = b"".join(image.save()), b"".join(sdk.images.get("archived:1").save(named="archived:1"))
+    sdk.images.remove("archived:1")
+    assert [one.id for one in sdk.images.load(plain)] == [image.id]
+    (loaded,) = sdk.images.load(named)
+    assert "archived:1" in loaded.tags
+    sdk.images.remove("archived:1")
+    with pytest.raises(docker.errors.InvalidArgument, match="is not a valid tag for this image"):
+        b"".join(image.save(named="nosuch:1"))
+    with pytest.raises(docker.errors.ImageLoadError):
+        sdk.images.load(b"nonsense")
+
+
+def test_push(sdk: docker.DockerClient, registry: Registry) -> None:
+    name = f"{registry.address}/compat/pushed"
+    sdk.images.get(BUSYBOX).tag(name, "1")
+    messages = list(sdk.api.push(name, tag="1", stream=True, decode=True))
+    assert messages[0]["status"] == f"The push refers to repository [{name}]"
+    pushed = next(message["aux"] for message in messages if "aux" in message)
+    assert pushed["Tag"] == "1" and pushed["Digest"].startswith("sha256:")
+    sdk.images.remove(f"{name}:1")
+    assert f"{name}@{pushed['Digest']}" in sdk.images.pull(name, tag="1").attrs["RepoDigests"]
+    sdk.images.remove(f"{name}:1")
+    assert "does not exist locally with the tag" in sdk.images.push(name, tag="nosuch")
