@@ -131,4 +131,6 @@ def quoted(text: str) -> str:
 def _escape(character: str) -> str:
     names = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\r": "\\r", "\v": "\\v"}
     code = ord(character)
-    return names.get(character) or (f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}")
+    if code < 0x80:
+        return names.get(character) or f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -24,13 +24,14 @@ from proa.templates.nodes import (
     operand_text,
 )
 from proa.templates.syntax import parse
-from proa.templates.values import Absent, Fields, Map, show, truth, type_name, typed
+from proa.templates.values import Absent, Fields, Map, Structure, show, truth, type_name, typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+_LOOKS = frozenset(("json", "lower", "title", "truncate", "upper"))
 _DEEPEST = 100  # templates within templates; Go allows 100,000, which is more than a stack of Python holds
 
 
@@ -59,12 +60,15 @@ class Template:
             raise TemplateError("template: :1: too deep: its parts are within too many others") from None
         self.text = text
 
-    def render(self, data: Any) -> str:
-        """Return the template's output for `data`. Raises `TemplateError` where the data does not fit."""
+    def render(self, data: Any, header: bool = False) -> str:
+        """Return the template's output for `data`. Raises `TemplateError` where the data does not fit.
+
+        In a `header`, the first line of a table, functions that change the look of a text leave it alone.
+        """
         output: list[str] = []
         data = typed("", data)
         try:
-            _Run(self, data, output.append).nodes(self.nodes, data)
+            _Run(self, data, output.append, header=header).nodes(self.nodes, data)
         except RecursionError:
             raise TemplateError("template: :1: too deep: its parts are within too many others") from None
         return "".join(output)
@@ -73,8 +77,11 @@ class Template:
 class _Run:
     """One execution: variables live in `scopes`, the innermost last."""
 
-    def __init__(self, parsed: Template, root: Any, write: Callable[[str], None], name: str = "") -> None:
+    def __init__(
+        self, parsed: Template, root: Any, write: Callable[[str], None], name: str = "", header: bool = False
+    ) -> None:
         self._parsed = parsed
+        self._header = header
         self._scopes: list[dict[str, Any]] = [{"$": root}]
         self._write = write
         self._name = name
@@ -105,7 +112,7 @@ class _Run:
         if node.name not in self._parsed.definitions:
             raise self._error(node, f'template "{node.name}" not defined')
         value = self._pipeline(node.pipeline, dot) if node.pipeline else None
-        run = _Run(self._parsed, value, self._write, node.name)
+        run = _Run(self._parsed, value, self._write, node.name, self._header)
         run._depth = self._depth + 1
         if run._depth > _DEEPEST:
             raise self._error(node, f"exceeded maximum template depth ({_DEEPEST})")
@@ -214,6 +221,8 @@ class _Run:
             raise self._error(
                 command, f"error calling call: non-function {operands[0]} of type {type_name(arguments[0])}"
             )
+        if self._header and node.name in _LOOKS:
+            return arguments[0]
         try:
             return function.call(*arguments)
         except FunctionError as error:
@@ -262,6 +271,8 @@ class _Run:
         """Return a field; `within` is what the type is called when the value comes from a map."""
         if isinstance(value, Fields):
             return self._field_of_row(value, name, node, arguments)
+        if isinstance(value, Absent) and value.text == "map[]":
+            return None  # a map without anything in it
         if isinstance(value, Absent) or value is None:
             raise self._error(node, f"nil pointer evaluating {'interface {}.' if value is None else ''}{name}")
         if not isinstance(value, dict):
@@ -275,6 +286,10 @@ class _Run:
             return value[name]
         if isinstance(value, Map) and name not in value:
             return None
+        if isinstance(value, Structure) and (zero := value.zero(name)) is not None:
+            return typed(name, zero)
+        if isinstance(value, Structure) and value.type_name:
+            raise self._error(node, f"can't evaluate field {name} in type {value.type_name}")
         if name in value or Absent.expected(name):
             return Absent(name)
         raise self._error(node, f'map has no entry for key "{name}"')

@@ -27,6 +27,7 @@ _BINDING = (("HostIp", ""), ("HostPort", ""))
 # Docker's structures by the field that holds one, or a list or map of them: their fields in the order of docker's
 # Go types, each with what it has when the engine leaves it out. Go prints a structure as {value value …}.
 STRUCTURES: dict[str, tuple[tuple[str, Any], ...]] = {
+    "Actor": (("ID", ""), ("Attributes", {})),
     "GraphDriver": (("Data", {}), ("Name", "")),
     "IPAM": (("Driver", ""), ("Options", {}), ("Config", [])),
     "LogConfig": (("Type", ""), ("Config", {})),
@@ -71,16 +72,28 @@ class Map(dict):  # type: ignore[type-arg]  # subscripting it costs an import
 class Structure(dict):  # type: ignore[type-arg]
     """One of docker's structures; JSON shows what the engine sent."""
 
-    def __init__(self, content: Mapping[str, Any], fields: tuple[tuple[str, Any], ...]) -> None:
+    def __init__(
+        self, content: Mapping[str, Any], fields: tuple[tuple[str, Any], ...], type_name: str = ""
+    ) -> None:
+        """With a `type_name` there is nothing but the fields: asking for another is an error that tells it."""
         super().__init__(content)
-        self._fields = fields
+        self.type_name = type_name
+        self._fields = dict(fields)
+
+    def zero(self, name: str) -> Any:
+        """Return what a field has that the engine left out, None when there is no such field."""
+        return self._fields.get(name)
 
     def values_in_order(self) -> list[Any]:
-        return [self.get(name) if self.get(name) is not None else zero for name, zero in self._fields]
+        lower = {str(name).lower(): value for name, value in self.items()}
+        found = ((lower.get(name.lower()), zero) for name, zero in self._fields.items())
+        return [zero if value is None else value for value, zero in found]
 
 
 def typed(name: str, value: Any) -> Any:
     """Return the value of the field `name` with docker's maps and structures in it marked."""
+    if isinstance(value, Structure):
+        return value
     if isinstance(value, dict):
         if name in _MAPS:
             within = name if name in STRUCTURES else ""

@@ -135,6 +135,8 @@ ROWS = [
 
 # Of what the engine says about a container, which docker reads into structures.
 INSPECTED = [
+    "{{.Config.Volumes.x}}",
+    "{{.Config.Labels.none}}",
     "{{.State}}",
     "{{.Mounts}}",
     "{{.NetworkSettings.Ports}}",

@@ -68,6 +68,7 @@ RENDERED = [
     ("{{\"}}\"}}{{`{{`}}", "}}{{"),
     ("{{ (len .Cmd) }}{{ (printf \"%s\" .Id) | upper }}", "3ABC"),
     ("{{range 2}}{{.}}{{end}}", "01"),
+    ("{{.Config.Volumes.x}}", "<no value>"),
 ]  # fmt: skip
 
 WRONG = [
@@ -86,7 +87,7 @@ WRONG = [
     ("{{.Nope}}", 'executing "" at <.Nope>: map has no entry for key "Nope"'),
     ("{{.State.Nope}}", 'at <.State.Nope>: map has no entry for key "Nope"'),
     ("{{.Id.Nope}}", "can't evaluate field Nope in type interface {}"),
-    ("{{.Config.Volumes.x}}", "nil pointer evaluating x"),
+    ("{{.Config.Entrypoint.x}}", "nil pointer evaluating x"),
     ("{{index .Cmd 9}}", "error calling index: index out of range: 9"),
     ('{{index .Cmd "a"}}', "cannot index slice/array with type string"),
     ('{{index .Config.Volumes "a"}}', "index of nil pointer"),

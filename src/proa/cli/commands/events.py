@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proa.cli.command import Command
+from proa.cli.errors import Failure
 from proa.cli.options.filters import FLAG, parameter
 
 TYPE_CHECKING = False
@@ -18,6 +19,13 @@ _FLAGS = (
     ("since", "", "string", "Begin with events since a time or for a while"),
     ("until", "", "string", "End at a time or in a while"),
 )
+
+# The fields of a message in docker, which shows those as empty that the engine has not sent.
+_FIELDS = (
+    ("Status", ""), ("ID", ""), ("From", ""), ("Type", ""), ("Action", ""),
+    ("Actor", {"ID": "", "Attributes": {}}), ("Scope", ""), ("Time", 0), ("TimeNano", 0),
+)  # fmt: skip
+_PARSE_FAILED = 64
 
 
 def _run(invocation: Invocation) -> None:
@@ -36,9 +44,19 @@ def _run(invocation: Invocation) -> None:
 def _renderer(form: str) -> Callable[[Any], str]:
     if not form:
         return _line
+    from proa.templates.lexer import TemplateError
     from proa.templates.template import Template
+    from proa.templates.values import Structure, typed
 
-    return Template("{{json .}}" if form == "json" else form).render
+    def message(event: dict[str, Any]) -> Structure:
+        return Structure(typed("", event), _FIELDS, "*events.Message")
+
+    try:
+        template = Template("{{json .}}" if form == "json" else form)
+        template.render(message({}))
+    except TemplateError as error:
+        raise Failure(f"Error parsing format: {error.message}", _PARSE_FAILED) from None
+    return lambda event: template.render(message(event))
 
 
 def _line(event: dict[str, Any]) -> str:

@@ -116,7 +116,7 @@ def _run(invocation: Invocation) -> None:
     form = invocation["format"] or ("" if invocation["quiet"] else invocation.config.get("imagesFormat", ""))
     with_digests = invocation["digests"] or "{{.Digest}}" in form
     images = invocation.client.get("/images/json", **parameters)
-    found = rows(sorted(images, key=lambda image: -int(image["Created"])), with_digests, invocation["digests"])
+    found = rows(images, with_digests, invocation["digests"])
     truncate = not invocation["no-trunc"]
     if invocation["quiet"] and not form:
         invocation.print(*(identifier(row, truncate) for row in found))

@@ -34,8 +34,12 @@ _MOUNT_LENGTH = 15
 def listing(truncate: bool) -> Listing:
     def command(container: Any) -> str:
         text = container["Command"]
-        escaped = (ellipsis(text, _COMMAND_LENGTH) if truncate else text).replace("\\", "\\\\").replace('"', '\\"')
-        return '"' + escaped.replace("\n", "\\n").replace("\t", "\\t") + '"'
+        text = ellipsis(text, _COMMAND_LENGTH) if truncate else text
+        if text.isprintable() and '"' not in text and "\\" not in text:
+            return f'"{text}"'
+        from proa.templates.printing import quoted
+
+        return quoted(text)
 
     return Listing(
         "*formatter.ContainerContext",
@@ -119,11 +123,14 @@ def ports(entries: list[Any]) -> str:
         if address and entry.get("PublicPort") != port:
             others.append(f"{_host(address)}:{entry.get('PublicPort', 0)}->{port}/{protocol}")
             continue
-        group = groups.setdefault((address, protocol), [port, port])
-        if port > group[1] + 1:
+        group = groups.get((address, protocol))
+        if group is None:
+            groups[address, protocol] = [port, port]
+        elif port == group[1] + 1:
+            group[1] = port
+        else:
             done.append(_port_group(address, protocol, *group))
-            group[0] = port
-        group[1] = port
+            group[:] = [port, port]
     done += [_port_group(*who, *group) for who, group in groups.items()]
     return ", ".join([*done, *others])
 

@@ -91,7 +91,7 @@ class Listing:
             if not table:
                 return lines
             headings = {name: _heading(name, heading) for name, (heading, _) in self.fields.items()}
-            header = template.render(Fields(self.type_name, headings, None))
+            header = template.render(Fields(self.type_name, headings, None), header=True)
         except TemplateError as error:
             raise TemplateError(f"{self.problems[1]}: {error.message}") from None
         return align([line.split("\t") for line in [header, *lines]])

@@ -19,19 +19,37 @@ def align(rows: list[list[str]], minimum: int = MINIMUM, padding: int = PADDING)
             end = start
             while end < len(rows) and len(rows[end]) > column + 1:
                 end += 1
-            width = max(minimum, *(len(row[column]) + padding for row in rows[start:end]))
+            width = max(minimum, *(display_width(row[column]) + padding for row in rows[start:end]))
             for row_widths in widths[start:end]:
                 row_widths[column] = width
             start = end
     return [
-        "".join(cell.ljust(width) for cell, width in zip(row[:-1], row_widths, strict=False)) + row[-1]
+        "".join(_filled(cell, width) for cell, width in zip(row[:-1], row_widths, strict=False)) + row[-1]
         for row, row_widths in zip(rows, widths, strict=True)
         if row
     ]
 
 
+def _filled(cell: str, width: int) -> str:
+    return cell + " " * (width - display_width(cell))
+
+
+def display_width(text: str) -> int:
+    """Return the columns that a text takes on a terminal: East Asian characters take two."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import east_asian_width
+
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+
+
 def ellipsis(text: str, length: int) -> str:
-    """Cut `text` to `length` characters; an ellipsis says so."""
-    if len(text) <= length:
+    """Cut `text` to `length` columns; an ellipsis says so."""
+    if display_width(text) <= length:
         return text
-    return text[:length] if length < 2 else text[: length - 1] + "…"
+    if length < 2:
+        return text[:length]
+    kept = text[: length - 1]
+    while display_width(kept) > length - 1:
+        kept = kept[:-1]
+    return kept + "…"

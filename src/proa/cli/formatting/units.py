@@ -5,15 +5,8 @@ from __future__ import annotations
 _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 _SECONDS = 1_000_000_000  # nanoseconds
-
-# (below how many seconds, seconds of one unit, name of the unit)
-_AGES = (
-    (60 * 46, 60, "minutes"),
-    (3600 * 48, 3600, "hours"),
-    (3600 * 24 * 14, 3600 * 24, "days"),
-    (3600 * 24 * 30 * 2, 3600 * 24 * 7, "weeks"),
-    (3600 * 24 * 365 * 2, 3600 * 24 * 30, "months"),
-)
+# (below how many hours, hours of one unit, name of the unit)
+_AGES = ((24 * 14, 24, "days"), (24 * 30 * 2, 24 * 7, "weeks"), (24 * 365 * 2, 24 * 30, "months"))
 
 
 def bytes_size(size: float, precision: int = 4) -> str:
@@ -50,10 +43,14 @@ def age(nanoseconds: int) -> str:
         return f"{seconds} seconds"
     if seconds < 120:
         return "About a minute"
-    if seconds >= 60 * 46 and (seconds + 1800) // 3600 == 1:
+    if seconds < 3600:
+        return f"{seconds // 60} minutes"
+    hours = (seconds + 1800) // 3600
+    if hours == 1:
         return "About an hour"
+    if hours < 48:
+        return f"{hours} hours"
     for below, unit, name in _AGES:
-        if seconds < below:
-            count = (seconds + 1800) // 3600 if unit == 3600 else seconds // unit
-            return f"{count} {name}"
+        if hours < below:
+            return f"{hours // unit} {name}"
     return f"{seconds // (3600 * 24 * 365)} years"
