@@ -122,13 +122,21 @@ def _fits(manifest: Manifest, config: ImageConfig, layers: list[Member]) -> bool
 
 
 def _manifests(staging: Staging) -> Iterable[Manifest]:
-    """Yield the manifests that index.json names at its top and that may go to a registry as they are.
+    """Yield the manifests that index.json leads to and that may go to a registry as they are.
 
-    Docker writes some whose layers are all uncompressed: it would compress them on their way to a registry.
+    Docker writes some whose layers are all uncompressed: it would compress them on their way to a registry. Of
+    images for several platforms only some need to be in the archive.
     """
-    for entry in _index(staging).manifests:
+    waiting = list(_index(staging).manifests)
+    seen: set[str] = set()
+    while waiting:
+        entry = waiting.pop()
+        if entry.digest in seen or not staging.has_blob(entry.digest):
+            continue
+        seen.add(entry.digest)
         parsed = _parse(staging, entry.digest, "")
-        if not isinstance(parsed, Manifest):
+        if isinstance(parsed, Index):
+            waiting += parsed.manifests
             continue
         original = _original(staging, entry, parsed)
         if original or not all(layer.media_type in media_types.PLAIN_LAYERS for layer in parsed.layers):

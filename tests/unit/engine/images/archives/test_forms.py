@@ -67,6 +67,23 @@ async def test_uncompressed_layers_are_kept_as_dockerd_would_push_them(stage: St
     assert list(json.loads(raw)["config"]) == ["mediaType", "size", "digest"]
 
 
+async def test_one_platform_of_an_index(stage: Stage) -> None:
+    """As Docker's newer store saves what it pulled: the index is whole, other platforms' parts are not there."""
+    arm = images.build([Tree().file("arm")], architecture="arm64")
+    amd = images.build([Tree().file("amd")])
+    index = images.index([arm, amd])
+    files = archives.layout(index)
+    for name in (arm.digest, *arm.blobs):
+        files.pop(f"blobs/sha256/{name[7:]}", None)
+    item = {
+        "Config": f"blobs/sha256/{amd.config_digest[7:]}",
+        "RepoTags": ["form:1"],
+        "Layers": [f"blobs/sha256/{layer['digest'][7:]}" for layer in json.loads(amd.document)["layers"]],
+    }
+    await stage.load(tar(files | {"manifest.json": images.encode([item])}))
+    assert stage.images.get("form:1").manifest_digest == amd.digest
+
+
 async def test_layers_that_docker_25_lists_uncompressed(stage: Stage) -> None:
     """It writes a manifest of them as well, which no registry has ever seen."""
     image = images.build([images.layer(Tree().file("a"), ""), images.layer(Tree().file("b"), "")])
