@@ -34,7 +34,7 @@ from proa.engine.images.pull import Puller
 from proa.engine.images.push import Pusher
 from proa.engine.images.save import Saver
 from proa.engine.name_service import NameService
-from proa.engine.networks import attach
+from proa.engine.networks import attach, mending
 from proa.engine.networks.networks import Networks
 from proa.engine.networks.resolution import Resolution
 from proa.engine.records import EndpointRecord
@@ -158,6 +158,7 @@ class Engine:
         await adopt.adopt(self.containers)
         await asyncio.to_thread(self.networks.setup, self.bridge, self._places())
         self.networks.describe_bridge(self.bridge)
+        await mending.mend(self.containers)
         attach.resume(self.containers)
         await self.resolution.start()
         self.containers.restarts.begin()

@@ -94,14 +94,17 @@ class Bridge:
             if port.master == link.index and port.kind == "veth" and OURS.fullmatch(port.name)
         }
 
-    def remove_endpoints(self, keep: Iterable[str] = ()) -> None:
-        """See our endpoints go but those called `keep`: most do by themselves, with their last holder."""
+    def remove_endpoints(self, keep: Iterable[str] = ()) -> bool:
+        """See our endpoints go but those called `keep`: most do by themselves, with their last holder.
+
+        Returns whether some had to be taken from somebody.
+        """
         kept = frozenset(keep)
         deadline = time.monotonic() + _GONE_WITHIN
         while True:
             orphans = [port for name, port in self.endpoints().items() if name not in kept]
             if not orphans:
-                return
+                return False
             if time.monotonic() > deadline:
                 break
             time.sleep(_POLL)
@@ -111,6 +114,7 @@ class Bridge:
             except OSError as error:
                 if error.errno != errno.ENODEV:
                     raise
+        return True
 
     def remove(self) -> None:
         """Remove it if it is there and was made by `ensure`."""

@@ -69,6 +69,7 @@ class BridgeNetwork:
         self._name, self._identifier, self._owner = name, identifier, owner
         self.device_prefix = device_prefix
         self._pool_size, self._on_demand = pool_size, on_demand
+        self.disturbed = False
         self._pool: EndpointPool | None = None
 
     @property
@@ -99,7 +100,7 @@ class BridgeNetwork:
                 named=self._named,
             )
             leases = Leases(addresses(self._v4), addresses(self._v6))
-            _adopt(bridge, leases, running)
+            self.disturbed = _adopt(bridge, leases, running)
         pool = EndpointPool(
             lambda: Workshop(link.index, plan),
             leases,
@@ -176,7 +177,8 @@ def gateway6(found: Range | None) -> IPv6Interface | None:
     return found.gateway if found and isinstance(found.gateway, IPv6Interface) else None
 
 
-def _adopt(bridge: Bridge, leases: Leases, running: Iterable[InUse]) -> None:
+def _adopt(bridge: Bridge, leases: Leases, running: Iterable[InUse]) -> bool:
+    """Keep what is running, and nothing else; return whether some container has lost an interface that way."""
     ports = bridge.endpoints()
     keep = []
     for endpoint in running:
@@ -184,4 +186,4 @@ def _adopt(bridge: Bridge, leases: Leases, running: Iterable[InUse]) -> None:
         pair = Pair.parse(endpoint.address, endpoint.address6)
         leases.reserve(pair, port.index if port else 0, endpoint.mac_address)
         keep.append(endpoint.interface)
-    bridge.remove_endpoints(keep)
+    return bridge.remove_endpoints(keep)

@@ -28,9 +28,21 @@ def lead(v4: Way | None, v6: Way | None) -> None:
                 _lead(route, family, way)
 
 
+def mend(v4: Way, v6: Way) -> None:
+    """Lead the default routes of the calling thread's namespace where there is none."""
+    with kernel_errors("add the default route"), Socket() as route:
+        for family, way in ((socket.AF_INET, v4), (socket.AF_INET6, v6)):
+            if way.device and not any(_is_default(found) for found in rtnetlink.routes(route, family)):
+                _lead(route, family, way)
+
+
+def _is_default(found: rtnetlink.Route) -> bool:
+    return not found.prefix_length and found.table == rtnetlink.RT_TABLE_MAIN and bool(found.index)
+
+
 def _lead(route: Socket, family: int, way: Way) -> None:
     for found in rtnetlink.routes(route, family):
-        if found.prefix_length or found.table != rtnetlink.RT_TABLE_MAIN or not found.index:
+        if not _is_default(found):
             continue
         try:
             route.execute(rtnetlink.delete_default_route(family, found.index, found.gateway))

@@ -37,6 +37,10 @@ class LiveNetwork(Protocol):
         """
 
     @property
+    def disturbed(self) -> bool:
+        """Whether `setup` has taken interfaces from containers, which nobody remembers."""
+
+    @property
     def device_prefix(self) -> str:
         """What its interfaces are called inside, before the number."""
 

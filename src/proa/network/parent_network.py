@@ -63,6 +63,7 @@ class ParentNetwork:
         self._v4, self._v6 = v4, v6
         self._name, self._identifier = name, identifier
         self._mtu, self._routed = mtu, routed
+        self.disturbed = False
         self._pool: EndpointPool | None = None
 
     def setup(self, running: Iterable[InUse] = ()) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from proa.engine.containers import files
-from proa.engine.networks import attach, checks, naming, routes
+from proa.engine.networks import attach, checks, naming, ways
 from proa.engine.networks.records import Network
 from proa.engine.options import EndpointOptions
 from proa.engine.records import Container, EndpointRecord, Status
 from proa.errors import Conflict, Forbidden, Internal, InvalidArgument, NotFound
-from proa.network.default_route import Way, lead
+from proa.network.default_route import lead
 from proa.network.leases import Pair
 from proa.network.visit import visit
 
@@ -68,7 +68,7 @@ def _plan(record: Container, network: Network, wishes: EndpointOptions | None) -
 
 async def _plug(containers: Containers, record: Container, network: Network, wishes: EndpointOptions) -> None:
     """Give a running container the place; nothing is left of one that it can not have."""
-    before = _leads(containers, record)
+    before = ways.leads(containers, record)
     endpoint = EndpointRecord(network=network.name, network_id=network.id, wishes=wishes)
     record.endpoints[network.name] = endpoint
     namespace = os.open(_namespace(record), os.O_RDONLY | os.O_CLOEXEC)
@@ -106,7 +106,7 @@ async def disconnect(containers: Containers, network: Network, name: str, *, for
 
 
 async def _disconnect(containers: Containers, record: Container, endpoint: EndpointRecord) -> None:
-    before = _leads(containers, record)
+    before = ways.leads(containers, record)
     namespace = os.open(_namespace(record), os.O_RDONLY | os.O_CLOEXEC)
     try:
         await asyncio.shield(_unplug(containers, record, endpoint, namespace))
@@ -130,31 +130,16 @@ def _namespace(record: Container) -> str:
     return f"/proc/{record.state.pid}/ns/net"
 
 
-def _leads(containers: Containers, record: Container) -> tuple[str, str]:
-    return routes.choose(
-        (endpoint, network)
-        for endpoint in record.endpoints.values()
-        if (network := containers.networks.of(endpoint))
-    )
-
-
 async def _lead(containers: Containers, record: Container, namespace: int, before: tuple[str, str]) -> None:
     """Lead the default routes where they belong now, if that has changed: what users have set stays else."""
-    after = _leads(containers, record)
+    after = ways.leads(containers, record)
     if after == before:
         return
     v4, v6 = (
-        _way(record, name, version) if name != old else None
-        for name, old, version in zip(after, before, (4, 6), strict=True)
+        way if name != old else None
+        for way, name, old in zip(ways.ways(record, after), after, before, strict=True)
     )
     await _visit(namespace, lambda: lead(v4, v6))
-
-
-def _way(record: Container, name: str, version: int) -> Way:
-    if not name:
-        return Way()
-    endpoint = record.endpoints[name]
-    return Way(endpoint.device, endpoint.gateway if version == 4 else endpoint.gateway6)
 
 
 async def _visit(namespace: int, work: Callable[[], _Result]) -> _Result:

@@ -170,6 +170,11 @@ class Networks:
             return live
         raise Unavailable(f"network {network.name} is not set up")
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether containers have lost interfaces that nobody remembered."""
+        return any(live.disturbed for live in self._live.values())
+
     def is_live(self, network_id: str) -> bool:
         return network_id in self._live
 
