@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -215,13 +215,13 @@ class FakeContainers:
         os.set_blocking(client, False)
         self.attached.setdefault(self.get(name).id, []).append((client, request))
 
-    def logs(self, name: str, request: Any) -> AsyncIterator[LogLine]:
+    def log_pieces(self, name: str, request: Any) -> AsyncGenerator[list[LogLine]]:
         self.calls.append(("logs", request))
         return self._logs(self.get(name))
 
-    async def _logs(self, record: Container) -> AsyncIterator[LogLine]:
+    async def _logs(self, record: Container) -> AsyncGenerator[list[LogLine]]:
         for stream, data in self.output.get(record.id, []):
-            yield LogLine(stream=stream, time=1_700_000_000_000_000_001, line=data)
+            yield [LogLine(stream=stream, time=1_700_000_000_000_000_001, line=data)]
 
     async def changes(self, name: str) -> Sequence[Any]:
         self.get(name)

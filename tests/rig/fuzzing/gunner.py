@@ -18,6 +18,10 @@ from rig.fuzzing.shots import Shooter, Shot
 PATIENCE = 40.0  # seconds for an answer that must come; the machine is busy
 _GLANCE = (0.02, 0.2, 0.6)  # seconds that an endless answer is read
 _REFUSALS = {501, 503, 505}
+# What Docker, too, tells as a failure of its own.
+_ALSO_DOCKERS = re.compile(
+    r"is not connected to (the )?network|port is already allocated|failed to bind|all ports are allocated|endpoint"
+)
 _MOST_READ = 4 << 20
 
 
@@ -159,7 +163,7 @@ class Gunner(threading.Thread):
         message = self._message(shot, status, body)
         if status >= 500:
             self.failures[re.sub(r"[0-9a-f]{12,}|\d+", "N", f"{status} {message}")[:220]] += 1
-        if status >= 500 and status not in _REFUSALS:
+        if status >= 500 and status not in _REFUSALS and not _ALSO_DOCKERS.search(message):
             self.findings.append(Finding(f"status {status}", f"{shot}\n  made by: {self._recipe(shot)}", message))
 
     def _message(self, shot: Shot, status: int, body: bytes) -> str:

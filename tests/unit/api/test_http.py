@@ -199,7 +199,7 @@ async def test_a_slow_reader_holds_up_only_its_own_stream(client: Client, engine
         nonlocal produced
         while True:
             produced += len(line)
-            yield Line(line)
+            yield [Line(line)]
 
     class Line:
         def __init__(self, line: bytes) -> None:

@@ -51,7 +51,7 @@ from proa.engine.events import Events
 from proa.engine.images.commit import Committer
 from proa.engine.images.images import Images
 from proa.engine.logs.destination import log_path
-from proa.engine.logs.reading import LogLine, LogRequest, read
+from proa.engine.logs.reading import LogLine, LogRequest, lines, pieces
 from proa.engine.names import validate_container_name
 from proa.engine.networks import connect
 from proa.engine.networks import remove as remove_network
@@ -234,12 +234,15 @@ class Containers:
         """Give a container's whole root as an archive, as a context."""
         return archive.export(self, self.get(name))
 
-    def logs(self, name: str, request: LogRequest) -> AsyncIterator[LogLine]:
+    def logs(self, name: str, request: LogRequest) -> AsyncGenerator[LogLine]:
+        return lines(self.log_pieces(name, request))
+
+    def log_pieces(self, name: str, request: LogRequest) -> AsyncGenerator[list[LogLine]]:
         record = self.get(name)
         path = log_path(self.directory(record), record.id, record.options)
         if path is None:
             raise wording.log_not_readable()
-        return read(path, request, lambda: record.running)
+        return pieces(path, request, lambda: record.running)
 
     async def changes(self, name: str) -> Sequence[Change]:
         return await changes.of(self, self.get(name))

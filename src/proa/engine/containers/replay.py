@@ -13,7 +13,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from proa.engine.logs.destination import log_path
-from proa.engine.logs.reading import LogRequest, Place, read
+from proa.engine.logs.reading import LogRequest, Place, pieces
 from proa.engine.records import Container
 from proa.engine.requests import AttachRequest
 from proa.shim.client import frame
@@ -41,9 +41,9 @@ async def replay(containers: Containers, record: Container, fd: int, request: At
         if request.drain:
             await _head_is_read(fd)
             request.drain = False
-        async for line in read(path, wanted, lambda: False, place):
-            data = frame(line.stream, line.line) if request.multiplexed else line.line
-            await loop.sock_sendall(client, data)
+        async for piece in pieces(path, wanted, lambda: False, place):
+            found = (frame(line.stream, line.line) if request.multiplexed else line.line for line in piece)
+            await loop.sock_sendall(client, b"".join(found))
     finally:
         client.detach()
 

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
@@ -67,10 +68,25 @@ class _Time(msgspec.Struct, gc=False):
     time: str
 
 
-async def read(
+def read(
     path: Path, request: LogRequest, running: Callable[[], bool], place: Place | None = None
-) -> AsyncIterator[LogLine]:
-    """Yield the lines of the log at `path` that are asked for, the oldest first.
+) -> AsyncGenerator[LogLine]:
+    """Yield the lines of the log at `path`, one by one; see `pieces`."""
+    return lines(pieces(path, request, running, place))
+
+
+async def lines(found: AsyncGenerator[list[LogLine]]) -> AsyncGenerator[LogLine]:
+    """Yield lines one by one."""
+    async with aclosing(found):
+        async for piece in found:
+            for line in piece:
+                yield line
+
+
+async def pieces(
+    path: Path, request: LogRequest, running: Callable[[], bool], place: Place | None = None
+) -> AsyncGenerator[list[LogLine]]:
+    """Yield the lines of the log at `path` that are asked for, the oldest first, as many at once as are there.
 
     With `follow` it goes on while `running()`, until all that was written before the end is read, or `until`
     has passed. A missing log is an empty one; what is no record is skipped. With a `place` it begins there, and
@@ -84,8 +100,7 @@ async def read(
         if place and place.inode:
             chain.go_to(place.inode, place.offset)
         async for records in chain.pieces(ends):
-            for line in decode(records):
-                yield line
+            yield list(decode(records))
             if place:
                 place.inode, place.offset = chain.files[0].inode, chain.files[0].whole
             if decode.finished:
@@ -98,8 +113,7 @@ async def read(
             while not decode.finished:
                 alive = running()  # asked before reading: what came before the end is read
                 async for records in chain.pieces():
-                    for line in decode(records):
-                        yield line
+                    yield list(decode(records))
                     if place:
                         place.inode, place.offset = chain.files[0].inode, chain.files[0].whole
                     await asyncio.sleep(0)

@@ -18,7 +18,7 @@ async def logs(request: Request) -> None:
     if not (query.flag("stdout") or query.flag("stderr")):
         raise InvalidArgument("Bad parameters: you must choose at least one stream")
     record = request.engine.containers.get(request.name())
-    lines = request.engine.containers.logs(
+    found = request.engine.containers.log_pieces(
         record.id,
         LogRequest(
             stdout=query.flag("stdout"),
@@ -35,9 +35,10 @@ async def logs(request: Request) -> None:
     prefixes = (query.flag("timestamps"), query.flag("details"))
     stream = await request.wire.begin(200, framing.content_type(tty=tty, version=request.version))
     try:
-        async for line in lines:
-            data = _text(line, *prefixes)
-            await stream.write(data if tty else framing.frame(line.stream, data))
+        async for piece in found:
+            texts = ((line.stream, _text(line, *prefixes)) for line in piece)
+            # What is there at once is sent at once: a system call for each line would be most of the work.
+            await stream.write(b"".join(text if tty else framing.frame(name, text) for name, text in texts))
     except ClientGone:
         raise
     except Exception as error:  # the head is out: the message goes where the user reads
