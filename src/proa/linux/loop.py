@@ -21,6 +21,7 @@ class Loop:
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[], object]] = {}
         self._writers: dict[int, Callable[[], object]] = {}
+        self._enders: dict[int, Callable[[], object]] = {}
         self._masks: dict[int, int] = {}
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._serial = 0
@@ -34,8 +35,16 @@ class Loop:
         """Call `callback` while `fd` is writable; None ends that."""
         self._change(self._writers, fd, callback)
 
+    def on_hang_up(self, fd: int, callback: Callable[[], object]) -> None:
+        """Call `callback`, which forgets `fd`, when the other side has gone altogether and nobody reads `fd`."""
+        self._enders[fd] = callback
+        if fd not in self._masks:
+            self._masks[fd] = 0
+            self._epoll.register(fd, 0)  # EPOLLHUP and EPOLLERR always count
+
     def forget(self, fd: int) -> None:
         """Drop a descriptor that is about to be closed."""
+        self._enders.pop(fd, None)
         self._readers.pop(fd, None)
         self._writers.pop(fd, None)
         if self._masks.pop(fd, None) is not None:
@@ -57,7 +66,7 @@ class Loop:
         known = self._masks.get(fd)
         if mask == (known or 0):
             return
-        if not mask:
+        if not mask and fd not in self._enders:
             self._epoll.unregister(fd)
             del self._masks[fd]
             return
@@ -79,6 +88,8 @@ class Loop:
                     reader()
                 if events & (WRITE | _GONE) and (writer := self._writers.get(fd)):
                     writer()
+                if events & _GONE and fd not in self._readers and (ender := self._enders.get(fd)):
+                    ender()
             self._run_timers()
 
     def _timeout(self) -> float:

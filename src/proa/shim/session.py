@@ -35,6 +35,7 @@ class Session:
         self.exit_code: int | None = None
         self.terminal = -1
         self.log: Log | None = None
+        self.lossy = False  # the process never waits: a client that does not read misses output
         self._loop = loop
         self._tty = bool(options.get("terminal"))
         self._open_stdin = bool(options.get("stdin"))
@@ -139,6 +140,7 @@ class Session:
 
     def _client_input_ended(self, client: Client) -> None:
         """Half-close: no more input, but output goes on (the client shuts its side at once without -i)."""
+        self._loop.on_hang_up(client.socket.fileno(), client.close)
         self._loop.on_read(client.socket.fileno(), None)
         if "stdin" not in client.wants:
             return
@@ -206,8 +208,10 @@ class Session:
         if self.log:
             self.log.write(stream, data)
         for client in list(self.clients):
-            client.send(stream, data)
-        if not self._blocked and ((self.log and self.log.full) or any(client.full for client in self.clients)):
+            if not (self.lossy and client.full):
+                client.send(stream, data)
+        waits = any(client.full for client in self.clients) and not self.lossy
+        if not self._blocked and ((self.log and self.log.full) or waits):
             self._blocked = True
             for fd in self._sources:
                 self._loop.on_read(fd, None)
@@ -216,7 +220,7 @@ class Session:
         """Read on, unless somebody has still too much to take."""
         if not self._blocked or (self.log and self.log.full):
             return
-        if all(client.relaxed for client in self.clients):
+        if self.lossy or all(client.relaxed for client in self.clients):
             self._blocked = False
             for fd in self._sources:
                 self._watch(fd)

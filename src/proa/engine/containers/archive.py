@@ -23,6 +23,7 @@ from proa.engine.containers import view
 from proa.engine.images.feed import Feed
 from proa.engine.images.feed import Stopped as FeedStopped
 from proa.engine.outflow import Outflow, Stopped
+from proa.engine.own_thread import in_own_thread
 from proa.engine.records import Container
 from proa.errors import Conflict, InvalidArgument, KernelError, NotFound
 from proa.runtime import inroot, users
@@ -182,7 +183,7 @@ async def _within(
         finally:
             os.close(root)
 
-    return await asyncio.to_thread(run)
+    return await in_own_thread(run)
 
 
 def _status(root: int, record: Container, path: str) -> PathStat:

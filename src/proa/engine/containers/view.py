@@ -6,13 +6,11 @@ stays whatever happens.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
+from proa.engine.own_thread import in_own_thread
 from proa.engine.records import Container, MountPoint
 from proa.linux import mount, namespaces
 from proa.runtime import inroot
@@ -33,27 +31,22 @@ async def within(
     """
     directory = containers.directory(record)
     description = containers.overlay(record, directory)
-    future: Future[_Result] = Future()
 
-    def run() -> None:
+    def run() -> _Result:
+        namespaces.unshare(namespaces.CLONE_NEWNS)
+        mount.mount(None, "/", None, mount.MS_REC | mount.MS_PRIVATE)
+        os.chdir(description["base"])
+        place = description["mountpoint"]
+        mount.mount("overlay", place, "overlay", 0, overlay_options({**description, "options": ()}))
+        root_fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            namespaces.unshare(namespaces.CLONE_NEWNS)
-            mount.mount(None, "/", None, mount.MS_REC | mount.MS_PRIVATE)
-            os.chdir(description["base"])
-            place = description["mountpoint"]
-            mount.mount("overlay", place, "overlay", 0, overlay_options({**description, "options": ()}))
-            root_fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                if mounts:
-                    _mount_all(record, root_fd, place)
-                future.set_result(work(root_fd))
-            finally:
-                os.close(root_fd)
-        except BaseException as error:
-            future.set_exception(error)
+            if mounts:
+                _mount_all(record, root_fd, place)
+            return work(root_fd)
+        finally:
+            os.close(root_fd)
 
-    threading.Thread(target=run, name="proa-view", daemon=True).start()
-    return await asyncio.wrap_future(future)
+    return await in_own_thread(run)
 
 
 def _mount_all(record: Container, root_fd: int, place: str) -> None:

@@ -15,6 +15,7 @@ from proa.engine.images.feed import Feed, Stopped
 from proa.engine.images.image import Layer
 from proa.engine.images.images import Images
 from proa.engine.images.new_layer import Out, make_layer
+from proa.engine.own_thread import in_own_thread
 from proa.errors import InvalidArgument, Unavailable
 from proa.oci import platform as platforms
 from proa.oci.image_config import ImageConfig
@@ -86,7 +87,7 @@ class Importer:
             finally:
                 feed.stop()
 
-        making = asyncio.get_running_loop().run_in_executor(None, work)
+        making = in_own_thread(work)
         making.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to hear
         try:
             with suppress(Stopped):  # the thread has failed and says why

@@ -25,6 +25,7 @@ from proa.engine.images.load_layer import Part, load_layer
 from proa.engine.images.progress import Progress, Report
 from proa.engine.images.staging import Staging
 from proa.engine.images.threads import in_thread, settled
+from proa.engine.own_thread import in_own_thread
 from proa.errors import InvalidArgument
 from proa.ids import short
 from proa.oci.image_config import chain_ids
@@ -180,7 +181,7 @@ async def _fill(staging: Staging, source: AsyncIterable[bytes]) -> None:
         finally:
             feed.stop()
 
-    filling = asyncio.get_running_loop().run_in_executor(None, work)
+    filling = in_own_thread(work)
     try:
         with suppress(Stopped):  # the thread has failed and says why
             async for chunk in source:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from proa.engine.images.archived import IMAGE_NAME, INDEX, LAYOUT, MANIFEST, ORI
 from proa.engine.images.image import Image
 from proa.engine.images.images import Images
 from proa.engine.outflow import Outflow, Stopped
+from proa.engine.own_thread import in_own_thread
 from proa.errors import Internal, NotFound
 from proa.oci import digest as digests
 from proa.oci import media_types
@@ -66,7 +68,7 @@ class Saver:
             raise NotFound(f"no suitable export target found for platform {wanted}")
         with self._images.leases.hold(*_needed(saved)):
             flow = Outflow()
-            work = asyncio.get_running_loop().run_in_executor(None, self._write, saved, flow)
+            work = in_own_thread(partial(self._write, saved, flow))
             try:
                 for one in saved:
                     self._images.emit("save", one.image.id, one.image.id)

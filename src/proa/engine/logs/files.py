@@ -132,9 +132,9 @@ class LogFile:
             self._rest, self._skipping = b"", True
         return lines
 
-    def skip_to_tail(self, count: int) -> int:
-        """Go to the beginning of the last `count` records; return how many there are, if fewer."""
-        end, missing = self.size(), count
+    def skip_to_tail(self, count: int, end: int | None = None) -> int:
+        """Go to the beginning of the last `count` records before `end`; return how many there are, if fewer."""
+        end, missing = self.size() if end is None else end, count
         while end > 0:
             start = max(0, end - _CHUNK)
             block = self._read(end - start, start)
@@ -211,14 +211,19 @@ class Chain:
                 for older in self.files[:number]:
                     older.skipped = True
 
-    def seek(self, tail: int | None, since: int | None, moment: Moment) -> None:
-        """Go to the last `tail` records of all files together, and on to the moment `since`. Takes its time."""
+    def seek(
+        self, tail: int | None, since: int | None, moment: Moment, ends: dict[LogFile, int] | None = None
+    ) -> None:
+        """Go to the last `tail` records of all files together, and on to the moment `since`. Takes its time.
+
+        With `ends`, the last ones before these: a file that is being written grows meanwhile.
+        """
         if tail is not None:
             for file in reversed(self.files):
                 if tail == 0 and file is not self.files[-1]:
                     file.skipped = True
                 else:
-                    tail -= self._skip_to_tail(file, tail)
+                    tail -= self._skip_to_tail(file, tail, (ends or {}).get(file))
         if since is not None:
             for file in self.files:
                 if file.latest is not None and file.latest + 1 < since // times.SECOND:
@@ -227,11 +232,11 @@ class Chain:
                     file.skip_to(since, moment)
 
     @staticmethod
-    def _skip_to_tail(file: LogFile, count: int) -> int:
+    def _skip_to_tail(file: LogFile, count: int, end: int | None) -> int:
         if not file.ready:
             file.unpack()
         try:
-            return file.skip_to_tail(count)
+            return file.skip_to_tail(count, end)
         finally:
             file.pack()  # one at a time takes place on the disk
 

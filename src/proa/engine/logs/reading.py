@@ -96,7 +96,7 @@ async def pieces(
     with Chain(path) as chain:
         ends = None if request.follow else chain.sizes()
         if request.tail is not None or request.since is not None:
-            await in_thread(lambda: chain.seek(request.tail, request.since, decode.moment))
+            await in_thread(lambda: chain.seek(request.tail, request.since, decode.moment, ends))
         if place and place.inode:
             chain.go_to(place.inode, place.offset)
         async for records in chain.pieces(ends):

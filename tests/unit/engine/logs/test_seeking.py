@@ -185,3 +185,18 @@ async def test_attributes(path: Path) -> None:
         (text, {"a": "b", "tag": "x y"}) for text in (b"clean\n", b'q"uote\n', b"rest")
     ]
     assert [line.attributes async for line in read(path, LogRequest(), lambda: False)] == [{}] * 3
+
+
+@pytest.mark.parametrize("tail", [1, 3, 500, 900])
+async def test_the_tail_of_a_log_that_grows_meanwhile(path: Path, tail: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked for are the last lines of the moment, not none because others came behind them."""
+    path.write_bytes(numbered(1, 500))
+    seek = Chain.seek
+
+    def grown(self: Chain, *arguments: Any) -> None:
+        with path.open("ab") as file:
+            file.write(numbered(501, 700))
+        seek(self, *arguments)
+
+    monkeypatch.setattr(Chain, "seek", grown)
+    assert await shown(path, tail=tail) == list(range(max(501 - tail, 1), 501))
