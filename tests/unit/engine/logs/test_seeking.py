@@ -188,7 +188,7 @@ async def test_attributes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("tail", [1, 3, 500, 900])
-async def test_the_tail_of_a_log_that_grows_meanwhile(path: Path, tail: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_tail_of_a_growing_log(path: Path, tail: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked for are the last lines of the moment, not none because others came behind them."""
     path.write_bytes(numbered(1, 500))
     seek = Chain.seek
