@@ -168,8 +168,9 @@ def test_how_ports_are_shown(client: Client) -> None:
         f"90-91/tcp, 127.0.0.1:{port + 2}->53/udp, 0.0.0.0:{port}->80/tcp, [::]:{port}->80/tcp, "
         f"0.0.0.0:{port + 1}->81/tcp, [::]:{port + 1}->81/tcp"
     )
-    assert client.ok("ps", "-q", "--no-trunc", "--filter", f"publish={port}").split() == [name]
-    assert client.ok("ps", "-q", "--filter", "publish=80") == ""
+    assert client.ok("ps", "-q", "--no-trunc", "--filter", f"publish={port + 2}/udp").split() == [name]
+    assert client.ok("ps", "-q", "--no-trunc", "--filter", f"publish={port + 1}-{port + 2}").split() == [name]
+    assert client.ok("ps", "-q", "--filter", f"publish={port + 2}", "--filter", "publish=80") == ""
     assert client.ok("port", name, "81").splitlines() == [f"0.0.0.0:{port + 1}", f"[::]:{port + 1}"]
     assert client.ok("port", name, "53/udp") == f"127.0.0.1:{port + 2}\n"
     assert client.ok("port", name).splitlines() == [

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from proa.linux.loop import Loop
 
-_CHUNK = 1 << 17
+_CHUNK = 1 << 19  # more than sockets hold by themselves
 _PAUSE = 0.1  # seconds without new connections when there are no descriptors for them
 _RESET = struct.pack("ii", 1, 0)  # struct linger: closing resets the connection
 _SPARE = 256  # descriptors for everything else that this process does
@@ -188,19 +188,20 @@ class Pair:
         self._loop.on_read(self._sockets[source].fileno(), lambda: self._pass_on(source))
 
     def _pass_on(self, source: int) -> None:
+        buffer = _shared_buffer()
         try:
-            data = self._sockets[source].recv(_CHUNK)
+            count = self._sockets[source].recv_into(buffer)
         except BlockingIOError:
             return
         except OSError:
             self.close()
             return
-        if not data:
+        if not count:
             self._ended[source] = True
             self._loop.on_read(self._sockets[source].fileno(), None)
-        self._send(1 - source, data)
+        self._send(1 - source, buffer[:count])
 
-    def _send(self, sink: int, data: bytes) -> None:
+    def _send(self, sink: int, data: bytes | memoryview) -> None:
         """Send to a socket; while it is full, its source is not read."""
         source = 1 - sink
         reader, writer = self._sockets[source].fileno(), self._sockets[sink].fileno()
@@ -211,7 +212,7 @@ class Pair:
         except OSError:
             self.close()
             return
-        waited, self._pending[sink] = self._pending[sink], data[sent:]
+        waited, self._pending[sink] = self._pending[sink], bytes(data[sent:])
         if self._pending[sink]:
             if not waited:
                 self._loop.on_read(reader, None)
@@ -240,6 +241,16 @@ class Pair:
                 self._loop.forget(socket.fileno())
                 socket.close()
         self._on_close(self)
+
+
+def _shared_buffer() -> memoryview:
+    """Return what everything passes through, one piece after the other; made for the first."""
+    if not _buffers:
+        _buffers.append(memoryview(bytearray(_CHUNK)))
+    return _buffers[0]
+
+
+_buffers: list[memoryview] = []
 
 
 def _reset(client: packets.Socket) -> None:
