@@ -255,3 +255,14 @@ def test_no_port_is_lost_or_left(engine: Engine) -> None:
             assert is_free(each) is not taken, each
             if taken:
                 served("127.0.0.1", each)
+
+
+def test_a_killed_shim_takes_its_ports_along(engine: Engine) -> None:
+    docker, port = engine.docker, free_ports()
+    name = docker.detached("-p", f"{port}:80", "-p", f"{port}:80/udp", BUSYBOX, "sleep", "100")
+    pid = engine.api.get(f"/containers/{name}/json").json["State"]["Pid"]
+    os.kill(int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
+    eventually(lambda: docker.ok("ps", "-q") == "")
+    assert is_free(port) and not led(engine)
+    docker.ok("start", name)
+    assert set(led(engine)) == {("tcp", port), ("udp", port)}

@@ -115,3 +115,14 @@ def test_ports_move_with_the_default_route(docker: Client, api: Api, network: Ca
         assert eventually(lambda: fetch(host, port)) == "served\n"  # noqa: B023
     docker.ok("rm", "-f", name)
     assert not fetch("127.0.0.1", port)
+
+
+def test_another_network_that_goes_takes_no_port_along(docker: Client, api: Api, network: Callable[..., str]) -> None:
+    first, second, port = network(), network(), free_ports()
+    both = ["--network", f"name={first},gw-priority=1", "--network", second]
+    name = docker.detached(*both, "-p", f"{port}:80", BUSYBOX, "sh", "-c", SERVE)
+    served("127.0.0.1", port)
+    docker.ok("network", "disconnect", second, name)
+    assert published(api, name)
+    for host in ("127.0.0.1", "::1"):
+        assert fetch(host, port) == "served\n"

@@ -64,30 +64,33 @@ class Publishing:
 
     def end(self, record: Container, endpoint: EndpointRecord, network: Network | None) -> None:
         """Lead ports nowhere, or to the network that is left to a container that goes on."""
-        if not record.ports or not (endpoint.address or endpoint.address6):
+        if not record.ports:
             return
-        published, goes_on = record.ports, record.running
-        self._ports.withdraw([Mapping(run, endpoint.address, endpoint.address6) for run in published])
-        if not goes_on:
+        before = self._leading(record, also=endpoint)
+        if not record.running:
+            self._ports.withdraw(_mappings(record.ports, before))
             record.ports = []
             return
-        leading = self._leading(record, without=endpoint)
-        if any(leading):
-            self._containers.later(self._move(record, leading))
+        if not _is_among(endpoint, before):
+            return
+        self._ports.withdraw(_mappings(record.ports, before))
+        left = self._leading(record)
+        if any(left):
+            self._containers.later(self._move(record, left))
         else:
             record.ports = []
             self._containers.later(self._give_back(record))
 
-    def _leading(self, record: Container, without: EndpointRecord | None = None) -> _Leading:
-        """Return the places that the ports of IPv4 and of IPv6 lead to: where the default routes lead."""
+    def _leading(self, record: Container, also: EndpointRecord | None = None) -> _Leading:
+        """Return the places that the ports of IPv4 and of IPv6 lead to: where the default routes lead.
+
+        `also` is a place that the record may have no more.
+        """
         networks = self._containers.networks
-        places = [
-            (place, network)
-            for place in record.endpoints.values()
-            if place is not without and (network := networks.named(place.network))
-        ]
+        named = {place.network: place for place in (*record.endpoints.values(), *([also] if also else ()))}
+        places = [(place, network) for name, place in named.items() if (network := networks.named(name))]
         bridged = {network.name for _, network in places if network.driver == _DRIVER}
-        v4, v6 = (record.endpoints[name] if name in bridged else None for name in routes.choose(places))
+        v4, v6 = (named[name] if name in bridged else None for name in routes.choose(places))
         return v4, v6
 
     async def _publish(self, record: Container, leading: _Leading) -> None:
@@ -101,6 +104,7 @@ class Publishing:
             if record.ports:
                 await self._lead(record.ports, leading)
         except BaseException:
+            self._ports.withdraw(_mappings(record.ports, leading))  # also what is led just now
             record.ports = []
             if record.running:
                 self._containers.later(self._give_back(record))
