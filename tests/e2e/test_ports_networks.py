@@ -117,7 +117,7 @@ def test_ports_move_with_the_default_route(docker: Client, api: Api, network: Ca
     assert not fetch("127.0.0.1", port)
 
 
-def test_another_network_that_goes_takes_no_port_along(docker: Client, api: Api, network: Callable[..., str]) -> None:
+def test_another_network_that_goes_takes_no_port(docker: Client, api: Api, network: Callable[..., str]) -> None:
     first, second, port = network(), network(), free_ports()
     both = ["--network", f"name={first},gw-priority=1", "--network", second]
     name = docker.detached(*both, "-p", f"{port}:80", BUSYBOX, "sh", "-c", SERVE)

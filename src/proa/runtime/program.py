@@ -12,7 +12,7 @@ import resource
 import signal
 import stat
 
-from proa.linux import capabilities, process, seccomp
+from proa.linux import capabilities, limits, process, seccomp
 from proa.runtime import reaper, users
 from proa.runtime.failure import SetupError, step
 
@@ -50,6 +50,7 @@ def become(spec: dict[str, Any], filter_program: bytes, channel: Channel) -> NoR
         _load_filter(filter_program)
     os.umask(wanted.get("user", {}).get("umask", 0o022))
     process.close_range(3, flags=process.CLOSE_RANGE_CLOEXEC)
+    limits.restore_files()
     if spec.get("proa", {}).get("init"):
         channel.close()
         reaper.run(executable, wanted["args"], environment)

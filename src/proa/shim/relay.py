@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import struct
 from _socket import (
     AF_INET,
@@ -27,7 +26,7 @@ from _socket import (
     TCP_NODELAY,
 )
 
-from proa.linux import packets
+from proa.linux import limits, packets
 from proa.shim.datagrams import Datagrams
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
@@ -90,19 +89,13 @@ class Relay:
         """Hold a bound socket, which is this object's from now on; a stream socket listens already."""
         socket = packets.adopt(fd)
         socket.setblocking(False)
-        self._make_room()
+        limits.allow_files(len(self._held) + len(self._datagrams) + _SPARE)
         if socket.getsockopt(SOL_SOCKET, SO_TYPE) != SOCK_STREAM:
             self._datagrams.append(Datagrams(self._loop, socket, self._places, port))
             return
         self._held.append(socket)
         if socket.getsockopt(SOL_SOCKET, SO_PROTOCOL) != IPPROTO_SCTP:  # which is messages, not a stream
             self._loop.on_read(fd, lambda: self._accept(socket, port))
-
-    def _make_room(self) -> None:
-        """Let this process have as many descriptors as its limits allow, once it comes near the lower one."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft != hard and len(self._held) + len(self._datagrams) + _SPARE > soft:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     def _accept(self, listener: packets.Socket, port: int) -> None:
         try:
