@@ -43,6 +43,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/containers/{name}/stats", "containers.stats:stats", abandonable=_WAITS),
     Endpoint("GET", "/containers/{name}/export", "containers.archive:export"),
     Endpoint("POST", "/containers/{name}/update", "containers.update:update"),
+    Endpoint("POST", "/proa/containers/{name}/ports", "containers.ports:change"),
     Endpoint("HEAD", "/containers/{name}/archive", "containers.archive:status"),
     Endpoint("GET", "/containers/{name}/archive", "containers.archive:read"),
     Endpoint("PUT", "/containers/{name}/archive", "containers.archive:write"),

@@ -105,7 +105,8 @@ class Engine:
             trash=self.trash,
         )
         self.ports = Ports(table)
-        self.networks.companions.append(Publishing(self.containers, self.ports))
+        self.containers.publishing = Publishing(self.containers, self.ports)
+        self.networks.companions.append(self.containers.publishing)
         self.registry = Registry(mirrors=settings.registry_mirrors, insecure=settings.insecure_registries)
         self.images = Images(self.database, self.content, self.layers, self.events, lambda: self.containers.all())
         self.puller = Puller(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -21,6 +21,11 @@ class Published:
     host_port: int
     port: int  # the container's
     count: int = 1
+
+    def single(self) -> Iterator[Published]:
+        """Yield a run of one for each port."""
+        for step in range(self.count):
+            yield Published(self.protocol, self.host_address, self.host_port + step, self.port + step)
 
     def overlaps(self, protocol: str, host_address: str, host_port: int) -> bool:
         """Whether a port of the host is one of these."""

@@ -47,7 +47,7 @@ class Datagrams:
 
     def __init__(self, loop: Loop, socket: packets.Socket, places: Places, port: int) -> None:
         self._loop = loop
-        self._socket = socket
+        self.socket = socket
         self._places, self._port = places, port
         self._flows: dict[Any, Flow] = {}  # the one that was silent longest first
         self._sweeping = False
@@ -59,7 +59,7 @@ class Datagrams:
     def _receive(self) -> None:
         for _ in range(_AT_ONCE):
             try:
-                data, ancillary, _, client = self._socket.recvmsg(_LARGEST, self._space)
+                data, ancillary, _, client = self.socket.recvmsg(_LARGEST, self._space)
             except OSError:  # nothing more, or an error that an earlier datagram met
                 return
             flow = self._flow(client, self._own_address(ancillary))
@@ -120,7 +120,7 @@ class Datagrams:
                 return
             flow.last = time.monotonic()
             try:
-                self._socket.sendmsg([data], flow.ancillary, 0, flow.client)
+                self.socket.sendmsg([data], flow.ancillary, 0, flow.client)
             except OSError:
                 return
 
@@ -141,5 +141,5 @@ class Datagrams:
         """Give the port back and forget all clients."""
         for key in list(self._flows):
             self._end(key)
-        self._loop.forget(self._socket.fileno())
-        self._socket.close()
+        self._loop.forget(self.socket.fileno())
+        self.socket.close()

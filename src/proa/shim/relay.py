@@ -15,6 +15,7 @@ from _socket import (
     AF_INET6,
     IPPROTO_SCTP,
     IPPROTO_TCP,
+    IPPROTO_UDP,
     SHUT_WR,
     SO_ERROR,
     SO_KEEPALIVE,
@@ -40,6 +41,7 @@ _CHUNK = 1 << 19  # more than sockets hold by themselves
 _PAUSE = 0.1  # seconds without new connections when there are no descriptors for them
 _RESET = struct.pack("ii", 1, 0)  # struct linger: closing resets the connection
 _SPARE = 256  # descriptors for everything else that this process does
+_PROTOCOLS = {IPPROTO_TCP: "tcp", IPPROTO_UDP: "udp", IPPROTO_SCTP: "sctp"}
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -72,8 +74,12 @@ class Relay:
     def serve(self, message: dict[str, Any], descriptors: list[int]) -> None:
         """Hold bound sockets; `ports` of the message is where each leads in the container.
 
-        `addresses` are the container's, for what is held already as well; without them all is given back.
+        `addresses` are the container's, for what is held already as well; without them all is given back, or
+        what `drop` says: [protocol, address, port] of this host.
         """
+        if "drop" in message:
+            self._drop({tuple(each) for each in message["drop"]})
+            return
         if "addresses" not in message:
             self.close()
             return
@@ -96,6 +102,16 @@ class Relay:
         self._held.append(socket)
         if socket.getsockopt(SOL_SOCKET, SO_PROTOCOL) != IPPROTO_SCTP:  # which is messages, not a stream
             self._loop.on_read(fd, lambda: self._accept(socket, port))
+
+    def _drop(self, unwanted: set[tuple[str, str, int]]) -> None:
+        """Give some ports back; their connections go on."""
+        for socket in [each for each in self._held if _held_as(each) in unwanted]:
+            self._held.remove(socket)
+            self._loop.forget(socket.fileno())
+            socket.close()
+        for datagrams in [each for each in self._datagrams if _held_as(each.socket) in unwanted]:
+            self._datagrams.remove(datagrams)
+            datagrams.close()
 
     def _accept(self, listener: packets.Socket, port: int) -> None:
         try:
@@ -234,6 +250,12 @@ class Pair:
                 self._loop.forget(socket.fileno())
                 socket.close()
         self._on_close(self)
+
+
+def _held_as(socket: packets.Socket) -> tuple[str, str, int]:
+    """Return the protocol, the address and the port of a bound socket."""
+    address, port = socket.getsockname()[:2]
+    return _PROTOCOLS.get(socket.getsockopt(SOL_SOCKET, SO_PROTOCOL), ""), address, port
 
 
 def _shared_buffer() -> memoryview:

@@ -24,7 +24,7 @@ NOT_YET = {
 }  # fmt: skip
 # Flags of Proa's own.
 _RUN = {"ephemeral", "health-on-failure"}
-OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}}
+OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}, "update": {"publish-add", "publish-rm"}}
 # Docker's help has a wrong or no usage line there.
 USAGES = {"builder prune": "", "completion fish": "", "completion zsh": ""}
 

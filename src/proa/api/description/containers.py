@@ -21,6 +21,7 @@ from proa.api.description.operation import (
 )
 from proa.api.types.containers import CreateBody, ExecConfig, ExecStart
 from proa.api.types.host_config import HostConfig
+from proa.api.types.ports import PortsChange
 from proa.engine.containers.wait import CONDITIONS
 from proa.engine.filters import CONTAINER_FILTERS, PRUNE_FILTERS
 
@@ -120,6 +121,9 @@ OPERATIONS: dict[str, Operation] = {
         answers=STREAM,
     ),
     "containers.update:update": Operation("Change a container's limits and restart policy", body=HostConfig),
+    "containers.ports:change": Operation(
+        "Publish more ports of a container, and fewer, at once if it runs", body=PortsChange
+    ),
     "containers.archive:export": Operation("Read a container's whole root as tar", answers={200: BYTES}),
     "containers.archive:status": Operation(
         "Tell of a path, in the header X-Docker-Container-Path-Stat", (_PATH,), answers=EMPTY

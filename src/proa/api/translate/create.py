@@ -49,7 +49,7 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         stop_signal=body.stop_signal or "",
         stop_timeout=body.stop_timeout if isinstance(body.stop_timeout, int) else None,
         exposed_ports=[_port(text) for text in body.exposed_ports or ()],
-        port_bindings=ports.bindings(host),
+        port_bindings=ports.bindings(host.port_bindings),
         publish_all=host.publish_all_ports,
         platform=platform,
         restart_policy=supervision.restart_policy(host.restart_policy, auto_remove=host.auto_remove),

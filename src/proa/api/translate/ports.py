@@ -8,6 +8,7 @@ from typing import Any
 
 from proa.api.types import host_config as wire
 from proa.api.types.containers import CreateBody
+from proa.engine.containers.republish import joined
 from proa.engine.options import PortBinding
 from proa.engine.records import Container
 from proa.errors import InvalidArgument
@@ -18,22 +19,14 @@ _DEFAULT_PROTOCOL = "tcp"
 _WITHOUT_PORTS = ("host", "none")  # network modes
 
 
-def bindings(host: wire.HostConfig) -> list[PortBinding]:
+def bindings(port_bindings: dict[str, list[wire.PortBinding]]) -> list[PortBinding]:
     """Return what PortBindings asks for, ranges joined; `InvalidArgument` in Docker's words.
 
     Docker leaves out a port whose address it does not understand ("localhost"), or rather publishes it to the
     world; that is refused here.
     """
-    single = [_binding(port, given) for port, listed in host.port_bindings.items() for given in listed or ()]
-    single.sort(key=lambda each: (each.protocol, each.host_address, each.port))
-    joined: list[PortBinding] = []
-    for each in single:
-        if joined and _continues(joined[-1], each):
-            joined[-1].count += 1
-            joined[-1].last += 1 if each.first else 0
-        else:
-            joined.append(each)
-    return joined
+    single = [_binding(port, given) for port, listed in port_bindings.items() for given in listed or ()]
+    return joined(single)
 
 
 def check_shared(body: CreateBody) -> None:
@@ -44,15 +37,6 @@ def check_shared(body: CreateBody) -> None:
     ):
         if given:
             raise InvalidArgument(f"conflicting options: {what} and the container type network mode")
-
-
-def _continues(last: PortBinding, each: PortBinding) -> bool:
-    same = (last.protocol, last.host_address) == (each.protocol, each.host_address)
-    single = each.first == each.last
-    in_order = last.port + last.count == each.port
-    fixed = last.first > 0 and last.last - last.first + 1 == last.count and each.first == last.last + 1
-    free = not last.first and not each.first
-    return same and single and in_order and (fixed or free)
 
 
 def _binding(port: str, given: wire.PortBinding) -> PortBinding:

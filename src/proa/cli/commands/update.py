@@ -22,7 +22,16 @@ _FIELDS = {
 _FLAGS = (
     *(flag for flag in FLAGS if flag[0] in _FIELDS),
     ("restart", "", "string", "When to restart the container after it ends"),
+    ("publish-add", "", "list", "Publish a port, at once: what run -p takes"),
+    ("publish-rm", "", "list", "Publish a port of the container no more: '80', '53/udp', '8080:80'"),
 )
+
+
+def _ports(invocation: Invocation) -> dict[str, Any]:
+    from proa.cli.options.networks import port_bindings
+
+    flags = {"Add": "publish-add", "Remove": "publish-rm"}
+    return {key: port_bindings(invocation[flag]) for key, flag in flags.items() if invocation[flag]}
 
 
 def _run(invocation: Invocation) -> int:
@@ -32,13 +41,17 @@ def _run(invocation: Invocation) -> int:
     body: dict[str, Any] = dict(given)
     if invocation.options.given("restart"):
         body["RestartPolicy"] = restart_policy(invocation["restart"])
-    if not body:
+    ports = _ports(invocation)
+    if not body and not ports:
         raise InvalidArgument("you must provide one or more flags when using this command")
     warnings: list[str] = []
 
     def act(name: str) -> None:
-        answer = invocation.client.post(f"/containers/{name}/update", body)
-        warnings.extend(answer.get("Warnings") or [])
+        if body:
+            answer = invocation.client.post(f"/containers/{name}/update", body)
+            warnings.extend(answer.get("Warnings") or [])
+        if ports:
+            invocation.client.post(f"/proa/containers/{name}/ports", ports)
 
     code = each(invocation, act)
     for warning in warnings:

@@ -172,11 +172,8 @@ def _is_hexadecimal(text: str) -> bool:
 def ports_body(options: Options, body: dict[str, Any]) -> None:
     """`--expose` and `--publish`. Raises `InvalidArgument` in the words of docker's nat package."""
     exposed: dict[str, Any] = {}
-    bindings: dict[str, list[dict[str, str]]] = {}
-    for text in options["publish"]:
-        for port, binding in _published(text):
-            exposed[port] = {}
-            bindings.setdefault(port, []).append(binding)
+    bindings = port_bindings(options["publish"])
+    exposed.update((port, {}) for port in bindings)
     for text in options["expose"]:
         if ":" in text:
             raise InvalidArgument(f"invalid port format for --expose: {text}")
@@ -186,6 +183,15 @@ def ports_body(options: Options, body: dict[str, Any]) -> None:
     body["ExposedPorts"] = exposed
     if bindings:
         body["HostConfig"]["PortBindings"] = bindings
+
+
+def port_bindings(texts: list[str]) -> dict[str, list[dict[str, str]]]:
+    """Return PortBindings of what `--publish` takes. Raises `InvalidArgument`."""
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for text in texts:
+        for port, binding in _published(text):
+            bindings.setdefault(port, []).append(binding)
+    return bindings
 
 
 def _expose_problem(text: str, ports: str) -> str:

@@ -28,6 +28,7 @@ from proa.engine.containers import (
     files,
     links,
     remove,
+    republish,
     start,
     stop,
     top,
@@ -39,6 +40,7 @@ from proa.engine.containers.execs import Execs
 from proa.engine.containers.holding import Holds
 from proa.engine.containers.launching import Launcher
 from proa.engine.containers.probing import Probing
+from proa.engine.containers.publishing import Publishing
 from proa.engine.containers.restarts import Restarts
 from proa.engine.containers.run import Run
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
@@ -57,7 +59,7 @@ from proa.engine.networks import connect
 from proa.engine.networks import remove as remove_network
 from proa.engine.networks.networks import Networks
 from proa.engine.networks.resolution import Resolution
-from proa.engine.options import ContainerOptions, EndpointOptions, Resources, RestartPolicy
+from proa.engine.options import ContainerOptions, EndpointOptions, PortBinding, Resources, RestartPolicy
 from proa.engine.records import Container, Status
 from proa.engine.requests import AttachRequest, Created, ExitStatus
 from proa.engine.runtimes import Runtimes
@@ -108,6 +110,7 @@ class Containers:
         # Set by the engine: images ask back which containers there are.
         self.images: Images
         self.committer: Committer
+        self.publishing: Publishing
         self.runtimes = runtimes
         self.filters = Filters(settings.exec_root / "seccomp")
         self.waiters = Waiters()
@@ -176,6 +179,9 @@ class Containers:
     async def update(self, name: str, changes: Resources, policy: RestartPolicy | None = None) -> list[str]:
         """Change limits (what `changes` leaves at its default stays) and the restart policy; return warnings."""
         return await update.update(self, self.get(name), changes, policy)
+
+    async def change_ports(self, name: str, add: list[PortBinding], remove: list[PortBinding]) -> None:
+        await republish.change(self, self.get(name), add, remove)
 
     async def pause(self, name: str) -> None:
         await stop.pause(self, self.get(name))
@@ -320,12 +326,8 @@ class Containers:
             make_writable(directory)
         elif options:
             shutil.rmtree(Path(directory, *_VOLATILE_MARK), ignore_errors=True)
-        mountpoint = self.settings.exec_root / "rootfs"
-        return {
-            **overlay_mount(self.layers, record.layers, directory),
-            "mountpoint": str(mountpoint),
-            "options": options,
-        }
+        mounted = overlay_mount(self.layers, record.layers, directory)
+        return {**mounted, "mountpoint": str(self.settings.exec_root / "rootfs"), "options": options}
 
     def cgroup_path(self, record: Container) -> str:
         parent = record.options.cgroup_parent or self.settings.cgroup_parent

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _Leading = tuple[EndpointRecord | None, EndpointRecord | None]  # of IPv4 and of IPv6
 _MOST_SOCKETS = 2  # of a claim
+_AT_ONCE = 1000  # ports named in one message
 _DRIVER = "bridge"  # of networks whose containers are behind this host
 _DEFAULT_ADDRESS = "com.docker.network.bridge.host_binding_ipv4"
 
@@ -52,7 +53,7 @@ class Publishing:
             if record.ports:
                 await self._move(record, leading)
             else:
-                await self._publish(record, leading)
+                record.ports = await self._publish(record, leading, record.options)
         except ProaError as error:
             raise wording.connectivity_failed(record.name, endpoint.endpoint_id, error.message) from error
 
@@ -93,28 +94,54 @@ class Publishing:
         v4, v6 = (named[name] if name in bridged else None for name in routes.choose(places))
         return v4, v6
 
-    async def _publish(self, record: Container, leading: _Leading) -> None:
+    async def change(self, record: Container, wanted: ContainerOptions, unwanted: Sequence[Published]) -> None:
+        """Publish also what `wanted` says, for a container that runs, and then no more what is `unwanted`."""
+        leading = self._leading(record)
+        if not any(leading):
+            return
+        try:
+            record.ports = [*record.ports, *await self._publish(record, leading, wanted)]
+        except ProaError as error:
+            endpoint = leading[0] or leading[1]
+            raise wording.connectivity_failed(
+                record.name, endpoint.endpoint_id if endpoint else "", error.message
+            ) from error
+        if unwanted:
+            await asyncio.wrap_future(self._ports.withdraw(_mappings(unwanted, leading)))
+            await self._drop(record, unwanted)
+            left = [each for run in record.ports for each in run.single() if each not in set(unwanted)]
+            record.ports = _in_order(left)
+
+    async def _publish(
+        self, record: Container, leading: _Leading, options: ContainerOptions
+    ) -> list[Published]:
         target = _addresses(leading)
         published: list[Published] = []
-        claims = self._claims(record, leading, target, published)
+        ports: list[Published] = []
+        claims = self._claims(record, options, leading, target, published)
         try:
             while batch := _take(claims):
                 await self._hand_over(record, batch, target)
-            record.ports = runs(sorted(published, key=lambda each: (each.protocol, each.host_address, each.port)))
-            if record.ports:
-                await self._lead(record.ports, leading)
+            ports = _in_order(published)
+            if ports:
+                await self._lead(ports, leading)
         except BaseException:
-            self._ports.withdraw(_mappings(record.ports, leading))  # also what is led just now
-            record.ports = []
+            self._ports.withdraw(_mappings(ports, leading))  # also what is led just now
             if record.running:
-                self._containers.later(self._give_back(record))
+                self._containers.later(self._drop(record, published))
             raise
+        return ports
 
     def _claims(
-        self, record: Container, leading: _Leading, target: tuple[str, str], published: list[Published]
+        self,
+        record: Container,
+        options: ContainerOptions,
+        leading: _Leading,
+        target: tuple[str, str],
+        published: list[Published],
     ) -> Iterator[Claim]:
         """Claim what is wished for, and note it in `published`; raises `Internal` in Docker's words."""
-        for wish in wishes(record.options, self._host_addresses(leading), target):
+        for wish in wishes(options, self._host_addresses(leading), target):
             try:
                 for each in claim(wish, self._ports.ephemeral):
                     published += each.published
@@ -173,6 +200,12 @@ class Publishing:
     async def _give_back(self, record: Container) -> None:
         await self._connection(record).request("ports", ports=[])
 
+    async def _drop(self, record: Container, ports: Sequence[Published]) -> None:
+        """Give some ports back; those that no socket holds are no error."""
+        sockets = [(run.protocol, run.host_address, each.host_port) for run in ports for each in run.single()]
+        for start in range(0, len(sockets), _AT_ONCE):
+            await self._connection(record).request("ports", drop=sockets[start : start + _AT_ONCE])
+
     def _connection(self, record: Container) -> ShimConnection:
         connection = self._containers.runs[record.id].connection
         if connection is None:
@@ -186,6 +219,10 @@ class Publishing:
         if network is None:
             return ""
         return self._containers.bridge.name if network.name == DEFAULT else bridge_name(network)
+
+
+def _in_order(ports: Sequence[Published]) -> list[Published]:
+    return runs(sorted(ports, key=lambda each: (each.protocol, each.host_address, each.port)))
 
 
 def _is_among(endpoint: EndpointRecord, leading: _Leading) -> bool:
