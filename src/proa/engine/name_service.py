@@ -77,7 +77,7 @@ class NameService:
         """
         self._known[identifier] = known
         if sockets is None:
-            sockets = await asyncio.to_thread(_open, known.namespace)
+            sockets = await _open(known.namespace)
             if self._known.get(identifier) is not known:
                 sockets.close()
                 return
@@ -186,7 +186,7 @@ class NameService:
             if known is None:
                 continue
             try:
-                sockets = await asyncio.to_thread(_open, known.namespace)
+                sockets = await _open(known.namespace)
             except OSError as error:
                 _log.warning("container %s: it has no name server now: %s", identifier, error)
                 continue
@@ -196,9 +196,19 @@ class NameService:
                 sockets.close()
 
 
-def _open(namespace: str) -> NameSockets:
+async def _open(namespace: str) -> NameSockets:
+    """Open the sockets in a namespace, whatever becomes of its path meanwhile; if cancelled, none stay."""
     descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    opening = asyncio.get_running_loop().run_in_executor(None, _open_in, descriptor)
     try:
-        return open_in(descriptor)
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(lambda done: None if done.exception() else done.result().close())
+        raise
+
+
+def _open_in(namespace: int) -> NameSockets:
+    try:
+        return open_in(namespace)
     finally:
-        os.close(descriptor)
+        os.close(namespace)

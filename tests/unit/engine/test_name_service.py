@@ -219,3 +219,27 @@ def test_more_than_its_socket_holds_waits_for_it(tmp_path: Path, caplog: pytest.
 
     run(body())
     assert "monster" in caplog.text
+
+
+@private_network
+def test_a_start_that_is_given_up(tmp_path: Path) -> None:
+    """Cancelled while its sockets are opened, a container leaves none."""
+
+    async def body() -> None:
+        service = NameService(tmp_path)
+        web = new_namespace()
+        await service.add("web", known(web, "web"))
+        await eventually(web, "web", ["10.0.0.1"])
+        before = sorted(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            starting = asyncio.ensure_future(service.add("late", known(web, "late")))
+            await asyncio.sleep(0)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            service.drop("late")
+        await asyncio.to_thread(wait_until, lambda: sorted(os.listdir("/proc/self/fd")) == before)
+        service.drop("web")
+        await service.close()
+
+    run(body())
