@@ -101,6 +101,10 @@ def test_names_change_while_containers_run(client: Client, api: Api) -> None:
     sleeper(client, "db", "--network", "back")
     sleeper(client, "late")  # on the default bridge, where nobody has a name
     assert "127.0.0.11" not in client.ok("exec", "late", "cat", "/etc/resolv.conf")
+    sleeper(client, "own")
+    client.ok("exec", "own", "sh", "-c", "echo nameserver 192.0.2.9 >/etc/resolv.conf")
+    assert api.post("/networks/back/connect", {"Container": "own"}).status == 200
+    assert client.ok("exec", "own", "cat", "/etc/resolv.conf") == "nameserver 192.0.2.9\n"  # its own affair
     wishes = {"Aliases": ["tardy"], "Links": ["db:data"]}
     assert api.post("/networks/back/connect", {"Container": "late", "EndpointConfig": wishes}).status == 200
     assert "nameserver 127.0.0.11\n" in client.ok("exec", "late", "cat", "/etc/resolv.conf")
