@@ -28,6 +28,7 @@ from proa.engine.containers import (
     files,
     links,
     remove,
+    rename,
     republish,
     start,
     stop,
@@ -54,7 +55,6 @@ from proa.engine.images.commit import Committer
 from proa.engine.images.images import Images
 from proa.engine.logs.destination import log_path
 from proa.engine.logs.reading import LogLine, LogRequest, lines, pieces
-from proa.engine.names import validate_container_name
 from proa.engine.networks import connect
 from proa.engine.networks import remove as remove_network
 from proa.engine.networks.networks import Networks
@@ -66,7 +66,6 @@ from proa.engine.runtimes import Runtimes
 from proa.engine.security import Filters
 from proa.engine.settings import Settings
 from proa.engine.volumes import Volumes
-from proa.errors import Conflict, InvalidArgument
 from proa.network.default_bridge import DefaultBridge
 from proa.network.isolated import IsolatedPool
 from proa.snapshots.layers import Layers
@@ -164,17 +163,7 @@ class Containers:
         await remove.remove(self, self.get(name), force=force, volumes=volumes)
 
     def rename(self, name: str, new_name: str) -> None:
-        record, old = self.get(name), self.get(name).name
-        if not new_name:
-            raise InvalidArgument("Neither old nor new names may be empty")
-        if new_name.removeprefix("/") == old:
-            raise InvalidArgument("Renaming a container with the same name as its current name")
-        try:
-            self.store.rename(record, validate_container_name(f"/{new_name.removeprefix('/')}"))
-        except (InvalidArgument, Conflict) as error:
-            raise type(error)(f"Error when allocating new name: {error.message}") from error
-        self.resolution.changed(record)
-        self.emit("rename", record, oldName=f"/{old}")
+        rename.rename(self, self.get(name), new_name)
 
     async def update(self, name: str, changes: Resources, policy: RestartPolicy | None = None) -> list[str]:
         """Change limits (what `changes` leaves at its default stays) and the restart policy; return warnings."""
