@@ -19,7 +19,7 @@ from rig.api import Api
 from rig.clients import Client
 from rig.engine import Engine, eventually
 from rig.ports import SERVE, ask, fetch, free_ports, led, served
-from rig.private_network import echo_datagrams, inside, other_host
+from rig.private_network import echo_datagrams, inside, nft, other_host, private_network
 
 BUSYBOX = "busybox"
 
@@ -262,3 +262,18 @@ def test_inspect_keeps_what_was_asked_for(client: Client, api: Api) -> None:
     assert set(found["Config"]["ExposedPorts"]) == {"80/tcp", "81/tcp"}
     (row,) = json.loads(api.get("/containers/json", filters=json.dumps({"id": [name]})).body)
     assert {"IP": "::", "PrivatePort": 80, "PublicPort": port, "Type": "tcp"} in row["Ports"]
+
+
+@private_network
+def test_info_warns_of_a_firewall_in_the_way() -> None:
+    """A packet to a published port must pass everybody's chains: others' policy drops it without a word."""
+    nft("add", "table", "inet", "others")
+    nft("add", "chain", "inet", "others", "forward", "{ type filter hook forward priority 0; policy drop; }")
+    engine = Engine("")
+    try:
+        engine.start()
+        (warning,) = [each for each in engine.api.get("/info").json["Warnings"] if "policy" in each]
+        assert "may be dropped by the policy of the chain inet others forward; accept interface" in warning
+        assert warning in engine.proa.ok("info", "--format", "{{json .Warnings}}")
+    finally:
+        engine.stop()

@@ -159,6 +159,8 @@ class Engine:
         await adopt.adopt(self.containers)
         await asyncio.to_thread(self.networks.setup, self.bridge, self._places())
         self.networks.describe_bridge(self.bridge)
+        notices = [*self.settings.notices, *(f"WARNING: {each}" for each in self.bridge.warnings)]
+        self.settings.notices = list(dict.fromkeys(notices))
         await mending.mend(self.containers)
         attach.resume(self.containers)
         await self.resolution.start()

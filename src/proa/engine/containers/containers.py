@@ -196,8 +196,7 @@ class Containers:
 
     async def streams(self, name: str, *, stdin: bool = False) -> Streams:
         """Attach to a container, before its start or after it, as a caller in this process."""
-        record = self.get(name)
-        return await attach.streams(self, record, stdin=stdin)
+        return await attach.streams(self, self.get(name), stdin=stdin)
 
     async def run(self, options: ContainerOptions, input: bytes | None = None) -> Completed:
         """Run a container to its end and remove it; see `batch.run`."""
@@ -274,10 +273,7 @@ class Containers:
 
     def lock(self, record: Container) -> asyncio.Lock:
         """Held by verbs that must not run twice at once for one container."""
-        lock = self._locks.get(record.id)
-        if lock is None:
-            lock = self._locks[record.id] = asyncio.Lock()
-        return lock
+        return self._locks.setdefault(record.id, asyncio.Lock())
 
     def connection(self, record: Container) -> ShimConnection:
         """Return the shim of a container that runs; raises `Conflict` for one that does not."""
