@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from proa import wording
-from proa.engine.networks import orders
+from proa.engine.networks import options, orders
 from proa.engine.networks.records import PREDEFINED, Network
 from proa.engine.options import EndpointOptions
 from proa.errors import InvalidArgument
@@ -43,6 +43,9 @@ def _problems(name: str, wishes: EndpointOptions) -> list[str]:
     for text in wishes.link_local_addresses:
         if not (is_address(text, 4) or is_address(text, 6)):
             found.append(f"invalid link-local IP address: {text}")
+    device = wishes.driver_options.get(orders.DEVICE, "")
+    if device and not options.is_interface_name(device):
+        found.append(f"invalid interface name: {device}")
     try:
         orders.sysctls(wishes.driver_options.get(orders.SYSCTLS, ""), "eth0")
     except InvalidArgument as error:
@@ -69,6 +72,6 @@ def _network_problems(wishes: EndpointOptions, network: Network) -> list[str]:
 
 def is_address(text: str, version: int) -> bool:
     try:
-        return ipaddress.ip_address(text).version == version
+        return "%" not in text and ipaddress.ip_address(text).version == version
     except ValueError:
         return False

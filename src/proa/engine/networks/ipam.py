@@ -21,17 +21,24 @@ def check(subnets: Sequence[Subnet], *, ipv6: bool) -> None:
     """Refuse subnets that make no sense; those of IPv6 where it is not wanted are not looked at."""
     problems: list[str] = []
     for each in subnets:
-        try:
-            network = ip_network(each.subnet, strict=False)
-        except ValueError:
-            problems.append(f"invalid subnet {each.subnet}: invalid CIDR block notation")
-            continue
-        if "/" not in each.subnet:
+        network = _parse(each.subnet)
+        if network is None:
             problems.append(f"invalid subnet {each.subnet}: invalid CIDR block notation")
         elif network.version == 4 or ipv6:
             problems += _problems(each, network)
     if problems:
         raise InvalidArgument("invalid network config:\n" + wording.joined(problems))
+
+
+def _parse(text: str) -> AddressRange | None:
+    """Read CIDR notation as Go does: an address, a slash, a number."""
+    address, _, length = text.partition("/")
+    if not (length.isascii() and length.isdecimal()) or "%" in address:
+        return None
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def _problems(each: Subnet, network: AddressRange) -> Iterable[str]:
@@ -46,9 +53,8 @@ def _problems(each: Subnet, network: AddressRange) -> Iterable[str]:
 
 
 def _range_problems(text: str, network: AddressRange) -> Iterable[str]:
-    try:
-        found = ip_network(text, strict=False)
-    except ValueError:
+    found = _parse(text)
+    if found is None:
         yield f"invalid ip-range {text}: invalid CIDR block notation"
         return
     if found.version != network.version:
@@ -65,7 +71,7 @@ def _range_problems(text: str, network: AddressRange) -> Iterable[str]:
 
 def _address_problems(what: str, text: str, network: AddressRange) -> Iterable[str]:
     try:
-        address = ip_address(text)
+        address = ip_address(text.replace("%", " "))  # an address with a zone is of no use here
     except ValueError:
         yield f"invalid {what}: invalid address"
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -44,10 +45,8 @@ def _boolean(text: str) -> None:
 
 
 def _number(text: str) -> None:
-    try:
-        int(text)
-    except ValueError:
-        raise ValueError(f'strconv.Atoi: parsing "{text}": invalid syntax') from None
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        raise ValueError(f'strconv.Atoi: parsing "{text}": invalid syntax')
 
 
 def _address(text: str) -> None:
@@ -64,24 +63,23 @@ def _gateway_mode(text: str) -> None:
         raise Unsupported(f"the gateway mode {text} is not supported yet")
 
 
+_COMMON_OPTIONS = (_Option(drivers.MTU, _number),)
 _BRIDGE_OPTIONS = (
+    *_COMMON_OPTIONS,
     _Option(drivers.ICC, _boolean),
     _Option(drivers.MASQUERADE, _boolean),
     _Option(drivers.INHIBIT, _boolean),
-    _Option(drivers.MTU, _number),
     _Option(drivers.HOST_BINDING, _address),
     _Option(drivers.GATEWAY_MODE, _gateway_mode),
     _Option(drivers.GATEWAY_MODE6, _gateway_mode),
 )
+_LARGEST_MTU = 65535
 _LONGEST_INTERFACE = 15  # bytes; <linux/if.h> IFNAMSIZ
 
 
 def check(driver: str, options: dict[str, str]) -> None:
     """Refuse bad values of a driver's options in Docker's words; options that it does not know are kept."""
-    if driver != "bridge":
-        drivers.check_parent_options(driver, options)
-        return
-    for option in _BRIDGE_OPTIONS:
+    for option in _BRIDGE_OPTIONS if driver == "bridge" else _COMMON_OPTIONS:
         text = options.get(option.name)
         if text is None:
             continue
@@ -89,10 +87,18 @@ def check(driver: str, options: dict[str, str]) -> None:
             option.check(text)
         except ValueError as error:
             raise InvalidArgument(f"failed to parse {option.name} value: {text} ({error})") from None
+    if driver != "bridge":
+        drivers.check_parent_options(driver, options)
     mtu = int(options.get(drivers.MTU) or 0)
-    if mtu < 0:
+    if not 0 <= mtu <= _LARGEST_MTU:
         raise InvalidArgument(f"invalid MTU number: {mtu}")
     for name in (drivers.BRIDGE_NAME, drivers.DEVICE):
-        interface = options.get(name, "")
-        if len(interface.encode()) > _LONGEST_INTERFACE or any(each in interface for each in "/ \t\n:"):
+        if (interface := options.get(name, "")) and not is_interface_name(interface):
             raise InvalidArgument(f"invalid interface name in {name}: {interface}")
+
+
+def is_interface_name(text: str) -> bool:
+    """Whether the kernel takes a name for an interface (dev_valid_name in net/core/dev.c)."""
+    if text in ("", ".", "..") or len(text.encode(errors="replace")) > _LONGEST_INTERFACE:
+        return False
+    return text.isprintable() and not any(each in text for each in "/: ")
