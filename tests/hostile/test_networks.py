@@ -39,7 +39,7 @@ def test_options_of_drivers(driver: str, name: str, value: str) -> None:
     assert value in caught.value.message
 
 
-@pytest.mark.parametrize("mode", ["isolated", "nat-unprotected"])
+@pytest.mark.parametrize("mode", ["isolated", "nat-unprotected", "routed"])
 def test_gateway_modes_that_are_not_there(mode: str) -> None:
     with pytest.raises(Unsupported, match=mode):
         options.check("bridge", {drivers.GATEWAY_MODE: mode})

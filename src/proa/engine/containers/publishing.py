@@ -112,9 +112,7 @@ class Publishing:
             left = [each for run in record.ports for each in run.single() if each not in set(unwanted)]
             record.ports = _in_order(left)
 
-    async def _publish(
-        self, record: Container, leading: _Leading, options: ContainerOptions
-    ) -> list[Published]:
+    async def _publish(self, record: Container, leading: _Leading, options: ContainerOptions) -> list[Published]:
         target = _addresses(leading)
         published: list[Published] = []
         ports: list[Published] = []

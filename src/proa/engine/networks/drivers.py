@@ -68,8 +68,8 @@ def rules(network: Network) -> Rules:
         bridge_name(network),
         internal=network.internal,
         isolated=not boolean(network.options, ICC, True),
-        masquerade=masquerade and network.options.get(GATEWAY_MODE) != "routed",
-        masquerade6=masquerade and network.options.get(GATEWAY_MODE6) != "routed",
+        masquerade=masquerade,
+        masquerade6=masquerade,
     )
 
 

@@ -59,7 +59,7 @@ def _address(text: str) -> None:
 def _gateway_mode(text: str) -> None:
     if text not in ("", *drivers.GATEWAY_MODES):
         raise ValueError(f"unknown gateway mode {text}")
-    if text in ("nat-unprotected", "isolated"):
+    if text not in ("", "nat"):
         raise Unsupported(f"the gateway mode {text} is not supported yet")
 
 
