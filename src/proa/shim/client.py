@@ -23,8 +23,8 @@ HIGH_WATER, LOW_WATER = 1 << 20, 1 << 18
 _STREAM_NUMBERS = {"stdin": 0, "stdout": 1, "stderr": 2}
 _SIOCOUTQ = 0x5411
 _LAST_READS = 64  # of 64 KiB
-_DRAIN_POLL = 0.0005  # seconds
-_DRAIN_LIMIT = 400  # polls: a client that has not read its header after 0.2 s is not one that loses output
+_DRAIN_POLL, _LATE_DRAIN_POLL = 0.0005, 0.01  # seconds
+_DRAIN_SOON, _DRAIN_LIMIT = 200, 1200  # polls: a client that has not read its header after 10 s reads none
 
 
 def frame(stream: str, data: bytes) -> bytes:
@@ -103,14 +103,14 @@ class Client:
         """Hold the first bytes back until the peer has read the response header.
 
         docker-py reads the stream below a buffered reader that may already have swallowed what came along
-        with the header (docker/docker-py#3332).
+        with the header (docker/docker-py#3332). On a busy machine it may be long until the client does.
         """
         if self._header_read or (not self._out and not self._ending):
             return True
         waiting = struct.unpack("i", fcntl.ioctl(self.socket.fileno(), _SIOCOUTQ, b"\0" * 4))[0]
         self._drain_polls += 1
         if waiting and self._drain_polls < _DRAIN_LIMIT:
-            self.loop.later(_DRAIN_POLL, self._flush)
+            self.loop.later(_DRAIN_POLL if self._drain_polls < _DRAIN_SOON else _LATE_DRAIN_POLL, self._flush)
             return False
         self._header_read = True
         return True

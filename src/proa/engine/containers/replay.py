@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
 _SIOCOUTQ = 0x5411  # sockios(7): bytes that the other end has not read
-_DRAIN_POLL, _DRAIN_POLLS = 0.001, 200  # seconds, tries
+_DRAIN_POLL, _DRAIN_POLLS = 0.002, 5000  # seconds, tries
 
 
 async def replay(containers: Containers, record: Container, fd: int, request: AttachRequest, place: Place) -> None:
