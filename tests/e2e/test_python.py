@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proa.engine import ContainerOptions, Engine, ExecOptions, Settings
+from proa.engine import ContainerOptions, Engine, ExecOptions, RestartPolicy, Settings
 from proa.errors import Conflict, InvalidArgument, NotFound
 from rig.registry import Registry
 
@@ -55,6 +55,27 @@ def test_streams_stay_apart_and_whole(using: Callable[[Use], None]) -> None:
         tty = await engine.containers.run(ContainerOptions(image=BUSYBOX, command=["sh", "-c", "tty; echo e >&2"],
                                                            tty=True))  # fmt: skip
         assert tty.stdout == b"/dev/pts/0\r\ne\r\n"
+
+    using(use)
+
+
+def test_output_of_a_program_that_does_not_read_its_input(using: Callable[[Use], None]) -> None:
+    """What it leaves unread resets the connection; its output is there all the same, and it is no error."""
+
+    async def use(engine: Engine) -> None:
+        options = ContainerOptions(image=BUSYBOX, command=["echo", "hello"], network_mode="none")
+        for size in (10, 20_000_000):
+            done = await engine.containers.run(options, input=b"x" * size)
+            assert (done.code, done.stdout) == (0, b"hello\n")
+
+    using(use)
+
+
+def test_options_that_exclude_each_other(using: Callable[[Use], None]) -> None:
+    async def use(engine: Engine) -> None:
+        options = ContainerOptions(image=BUSYBOX, auto_remove=True, restart_policy=RestartPolicy(name="always"))
+        with pytest.raises(InvalidArgument, match="can't create 'AutoRemove' container with restart policy"):
+            await engine.containers.create(options)
 
     using(use)
 

@@ -97,6 +97,8 @@ def _platform_warnings(options: ContainerOptions, image: Image) -> list[str]:
 
 
 def _check_modes(options: ContainerOptions) -> None:
+    if options.auto_remove and options.restart_policy.name != "no":
+        raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
     mac = options.mac_address or any(each.mac_address for each in options.networks.values())
     if options.network_mode == "host" and mac:
         raise InvalidArgument("conflicting options: mac-address and the network mode")
