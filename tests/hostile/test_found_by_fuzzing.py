@@ -177,6 +177,12 @@ def test_no_variable(engine: FencedEngine, variable: str) -> None:
     assert (answer.status, answer.message) == (400, f"invalid environment variable: {variable}")
 
 
+@pytest.mark.parametrize("term", ["../../../../etc/passwd", "a..b/x"])
+def test_searching_where_nothing_can_be(engine: FencedEngine, term: str) -> None:
+    answer = engine.api.get("/images/search", term=term)
+    assert (answer.status, "host" in answer.message) == (400, True), answer
+
+
 def test_clients_that_leave_while_the_log_is_sent(engine: FencedEngine) -> None:
     identifier = running(engine, Cmd=["sh", "-c", "yes | head -c 3000000; exec sleep 1000"])
     time.sleep(0.5)

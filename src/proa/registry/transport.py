@@ -78,6 +78,8 @@ class Transport:
                     if following.origin() != target.origin():
                         sent = {key: text for key, text in sent.items() if not _is_private(key)}
                     target = following
+        except UnicodeError as error:
+            raise InvalidArgument(f'{method.capitalize()} "{url}": no such name of a host can be') from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise explain(method, url, error, self.stall_timeout) from error
         raise Unavailable(f'{method.capitalize()} "{url}": stopped after {MAX_REDIRECTS} redirects')
