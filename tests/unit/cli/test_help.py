@@ -18,10 +18,6 @@ from rig.needs import need
 
 from .conftest import Proa
 
-# Commands of docker's that other work brings; nothing else may be missing.
-NOT_YET = {
-    "push", "save", "load", "login", "logout", "search", "image push", "image save", "image load", "image prune",
-}  # fmt: skip
 # Flags of Proa's own.
 _RUN = {"ephemeral", "health-on-failure"}
 OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}, "update": {"publish-add", "publish-rm"}}
@@ -123,7 +119,7 @@ def test_every_command_of_docker_is_known() -> None:
     """Each is one of Proa's, or refused with a reason."""
     groups = {name for name in dockers("").commands if dockers(name).commands}
     assert {"container", "image", "system", "swarm"} <= groups
-    known = {*COMMANDS, *NOT_YET, *REFUSED}
+    known = {*COMMANDS, *REFUSED}
     unknown = set()
     for name in dockers("").commands:
         if name in groups and name not in REFUSED:
