@@ -37,6 +37,8 @@ _HIDDEN = [
     (r"\b\d+(\.\d+)?(e[+]\d+)? ?[kKMGT]?i?B\b", "SIZE"),
     (r"\b172\.\d+\.\d+\.\d+\b", "ADDRESS"),
     (r"(pid|process|size:) \d+", r"\1 N"),
+    (r"to \d+\.00, as there are only \d+ CPUs", "to N, as there are only N CPUs"),
+    (r"available: [0-9,-]+", "available: N"),
     (r"runc create failed: ", ""),  # Proa is not runc
     (r"^time=.* level=\w+ msg=.*\n", ""),  # the client's log: of pipes that somebody closed first
     (r"^ID: (Verifying Checksum|Download complete)\n", ""),  # quick ones are not told of
