@@ -34,12 +34,12 @@ class Holds:
             return
         end = self._ends[record.id] = asyncio.Event()
         try:
-            await self._containers.ask(record, "pause")
-            self._containers.emit("pause", record)
+            frozen = await self._freeze(record)
             try:
                 yield
             finally:
-                await self._let_go(record)
+                if frozen:
+                    await self._let_go(record)
         finally:
             del self._ends[record.id]
             end.set()
@@ -53,6 +53,17 @@ class Holds:
         """Let a held container act on a signal: it is to end, whatever that means for who holds it."""
         if record.id in self._ends:
             await self._let_go(record)
+
+    async def _freeze(self, record: Container) -> bool:
+        """Freeze a container; return whether it still ran."""
+        try:
+            await self._containers.ask(record, "pause")
+        except Conflict:
+            if record.running:
+                raise
+            return False
+        self._containers.emit("pause", record)
+        return True
 
     async def _let_go(self, record: Container) -> None:
         if record.state.status is Status.RUNNING:  # it may have been killed or paused meanwhile

@@ -35,6 +35,7 @@ async def update(
     async with containers.lock(record):
         options = _changed(record, changes, policy)
         resources.validate(options)
+        containers.deliver(record.id)  # it may have ended already
         warnings = await _apply(containers, record, options) if record.running else []
         record.options = options
         containers.store.save(record)
@@ -74,13 +75,15 @@ async def _apply(containers: Containers, record: Container, options: ContainerOp
     try:
         warnings: list[str] = await connection.request("update", resources=_limits(options))
     except ShimError as error:
+        if not record.running:
+            return []  # it has just ended
         await containers.ask(record, "update", resources=_limits(record.options))
         kind = InvalidArgument if error.blames_request else Internal
         raise _refused(kind, record, error.message) from error
     except ShimGone:
         if record.running:
             raise
-        return []  # it has just ended
+        return []
     return warnings
 
 
