@@ -74,7 +74,7 @@ def info(engine: Engine) -> dict[str, Any]:
         ],
         "Plugins": {
             "Volume": ["local"],
-            "Network": ["bridge", "host", "null"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
             "Authorization": None,
             "Log": sorted(set(DRIVERS) - {"none"}),
         },
