@@ -36,6 +36,8 @@ async def run(wire: Wire, work: Callable[[Emit], Coroutine[Any, Any, None]], *, 
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # seen, also where the client left before it could be told
 
 
 async def _send(wire: Wire, messages: _Messages, task: asyncio.Future[None], begun: bool) -> None:
