@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from rig.api import Api
 from rig.clients import Client
+from rig.engine import Engine
 
 BUSYBOX = "busybox"
 PING = ("ping", "-c", "1", "-W", "1")
@@ -210,3 +216,22 @@ def test_links_on_the_default_bridge(client: Client) -> None:
     assert "my-db" not in client.ok("exec", box, "cat", "/etc/hosts")
     match = "could not get container for nosuch"
     client.fails("run", "--rm", "--link", "nosuch", BUSYBOX, "true", code=125, match=match)
+
+
+def test_address_pools_of_choice(engine_with: Callable[..., Engine]) -> None:
+    engine = engine_with("--default-address-pool", "base=10.218.0.0/16,size=24")
+    docker = engine.docker
+    docker.ok("network", "create", "first")
+    docker.ok("network", "create", "second")
+    subnets = [
+        docker.ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", name).strip()
+        for name in ("bridge", "first", "second")
+    ]
+    assert subnets == ["10.218.0.0/24", "10.218.1.0/24", "10.218.2.0/24"]
+
+
+@pytest.mark.parametrize("value", ["base=10.218.0.0/16,size=8", "base=x,size=24", "10.0.0.0/8", "size=24"])
+def test_bad_address_pools(tmp_path: Path, value: str) -> None:
+    command = Engine("", ["--default-address-pool", value], tmp_path).command
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "pool" in done.stderr and "Traceback" not in done.stderr
