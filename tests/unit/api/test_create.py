@@ -54,6 +54,11 @@ def test_config_is_carried_over() -> None:
     )  # fmt: skip
 
 
+def test_the_runtime_where_docker_py_puts_it() -> None:
+    assert options(Runtime="runc").runtime == "runc"
+    assert options(Runtime="runc", HostConfig={"Runtime": "crun"}).runtime == "crun"
+
+
 def test_host_config_is_carried_over() -> None:
     found = host(
         AutoRemove=True, Init=True, Runtime="runc", VolumesFrom=["other:ro"], NetworkMode="container:x",

@@ -83,6 +83,7 @@ class CreateBody(Config):
 
     host_config: HostConfig = field(default_factory=HostConfig)
     networking_config: NetworkingConfig = field(default_factory=NetworkingConfig)
+    runtime: str = ""  # where docker-py's create_container(runtime=…) puts it; dockerd overlooks it there
 
 
 class ExecConfig(Wire):
