@@ -20,7 +20,7 @@ _GLANCE = (0.02, 0.2, 0.6)  # seconds that an endless answer is read
 _REFUSALS = {501, 503, 505}
 # What Docker, too, tells as a failure of its own.
 _ALSO_DOCKERS = re.compile(
-    r"is not connected to (the )?network|port is already allocated|failed to bind|all ports are allocated|endpoint"
+    r"is not connected to (the )?network|driver failed programming external connectivity|all ports are allocated"
 )
 _MOST_READ = 4 << 20
 
