@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
@@ -181,10 +182,16 @@ class World:
         for image in api.get("/images/json", all=1).json:
             if "busybox:latest" not in (image["RepoTags"] or ()):
                 api.delete(f"/images/{image['Id']}", force=1)
-        for directory in (self._engine.data_root / "containers", self._engine.exec_root / "containers"):
-            eventually(lambda directory=directory: list(directory.iterdir()) == [], 30)  # type: ignore[misc]
-        eventually(lambda: _empty(self._engine.data_root / "trash"), 30)
+        emptied = (
+            self._engine.data_root / "containers", self._engine.exec_root / "containers",
+            self._engine.data_root / "trash",
+        )  # fmt: skip
+        try:
+            eventually(lambda: not any(map(_inside, emptied)), 60)
+        except AssertionError as error:
+            left = {str(directory): _inside(directory)[:5] for directory in emptied}
+            raise AssertionError(f"{left}; containers: {api.get('/containers/json', all=1).json}") from error
 
 
-def _empty(directory: Path) -> bool:
-    return not directory.exists() or not list(directory.iterdir())
+def _inside(directory: Path) -> list[str]:
+    return os.listdir(directory) if directory.exists() else []

@@ -172,9 +172,11 @@ async def _within(
             return await view.within(containers, record, work, mounts=mounts)
         root = os.open(f"/proc/{record.state.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ESRCH):
-            raise
         containers.get(record.id)  # it may have been removed
+        # A start mounts the same layer, and the kernel refuses the later of the two.
+        changing = record.running or containers.lock(record).locked()
+        if error.errno not in (errno.ENOENT, errno.ESRCH) and not changing:
+            raise
         raise Conflict(f"container {record.id} began or ended at this moment: try again") from error
 
     def run() -> _Result:
