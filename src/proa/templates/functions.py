@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proa.templates.encoding import to_json
 from proa.templates.printing import printed, printf, println
-from proa.templates.values import Absent, truth, type_name
+from proa.templates.values import Absent, Map, truth, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ class FunctionError(Exception):
 def _index(value: Any, *keys: Any) -> Any:
     for key in keys:
         if isinstance(value, dict):
-            value = value.get(key)
+            value = value.get(key, value.zero if isinstance(value, Map) else None)
+        elif isinstance(value, Absent) and value.zero is not None:
+            value = value.zero
         elif isinstance(value, (list, tuple, str)):
             value = _item(value, key)
         elif value is None or isinstance(value, Absent):

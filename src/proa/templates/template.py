@@ -287,7 +287,7 @@ class _Run:
         if isinstance(value, Map) and name not in value:
             return None
         if isinstance(value, Structure) and (zero := value.zero(name)) is not None:
-            return typed(name, zero)
+            return typed(name, zero, texts=zero == {})
         if isinstance(value, Structure) and value.type_name:
             raise self._error(node, f"can't evaluate field {name} in type {value.type_name}")
         if name in value or Absent.expected(name):

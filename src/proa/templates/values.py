@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 # Fields of docker's types that are maps, and those that are pointers: how Go prints them when there is nothing.
@@ -13,6 +13,8 @@ _MAPS = frozenset((
     "Annotations", "Attributes", "DriverOpts", "ExposedPorts", "Labels", "Options", "PortBindings", "Ports",
     "StorageOpt", "Sysctls", "Tmpfs", "Volumes",
 ))  # fmt: skip
+# Those of the maps whose values are texts.
+_TEXTS = _MAPS - {"ExposedPorts", "PortBindings", "Ports", "Volumes"}
 _POINTERS = frozenset((
     "Health", "Healthcheck", "Init", "IPAMConfig", "MemorySwappiness", "OomKillDisable", "PidsLimit",
     "SizeRootFs", "SizeRw", "StopTimeout", "UsageData",
@@ -52,6 +54,7 @@ class Absent:
 
     def __init__(self, name: str) -> None:
         self.text = "map[]" if name in _MAPS else "<nil>" if name in _POINTERS else "[]"
+        self.zero = "" if name in _TEXTS else None  # of a map's values
 
     @staticmethod
     def expected(name: str) -> bool:
@@ -66,7 +69,14 @@ class Absent:
 
 
 class Map(dict):  # type: ignore[type-arg]  # subscripting it costs an import
-    """One of docker's maps: sorted by key, and a key that it lacks is nothing instead of an error."""
+    """One of docker's maps: sorted by key; a field that it lacks is nothing instead of an error.
+
+    `index` of a key that it lacks is `zero`, the zero value of the map's values.
+    """
+
+    def __init__(self, content: Iterable[tuple[str, Any]] = (), zero: str | None = None) -> None:
+        super().__init__(content)
+        self.zero = zero
 
 
 class Structure(dict):  # type: ignore[type-arg]
@@ -90,19 +100,25 @@ class Structure(dict):  # type: ignore[type-arg]
         return [zero if value is None else value for value, zero in found]
 
 
-def typed(name: str, value: Any) -> Any:
-    """Return the value of the field `name` with docker's maps and structures in it marked."""
-    if isinstance(value, Structure):
+def typed(name: str, value: Any, texts: bool = False) -> Any:
+    """Return the value of the field `name` with docker's maps and structures in it marked.
+
+    `texts` tells of a map of texts whose name alone does not: the `Config` of `LogConfig`.
+    """
+    if isinstance(value, (Structure, Map)):
         return value
     if isinstance(value, dict):
-        if name in _MAPS:
+        if texts or name in _MAPS:
             within = name if name in STRUCTURES else ""
-            found = Map((key, typed(within, value[key])) for key in sorted(value))
+            sorted_items = ((key, typed(within, value[key])) for key in sorted(value))
+            found = Map(sorted_items, "" if texts or name in _TEXTS else None)
             if within:  # lists, which may be nil
                 found.update((key, Absent("")) for key in found if found[key] is None)
             return found
-        content = {key: typed(key, inner) for key, inner in value.items()}
-        return Structure(content, STRUCTURES[name]) if name in STRUCTURES else content
+        fields = STRUCTURES.get(name, ())
+        zeros = dict(fields)
+        content = {key: typed(key, inner, texts=zeros.get(key) == {}) for key, inner in value.items()}
+        return Structure(content, fields) if fields else content
     if isinstance(value, list):
         return [_element(name, inner) for inner in value]
     return value

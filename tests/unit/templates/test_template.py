@@ -25,7 +25,9 @@ DATA: dict[str, Any] = {
     "Labels": {"b": "2", "a": "1", "c.d": "3"},
     "State": {"Running": True, "Pid": 42, "Error": ""},
     "Ports": {"80/tcp": [{"HostPort": "8080"}], "81/tcp": None},
-    "Config": {"Env": ["A=b"], "Volumes": None, "Entrypoint": None},
+    "Config": {"Env": ["A=b"], "Volumes": None, "Entrypoint": None, "Labels": None},
+    "LogConfig": {"Type": "json-file", "Config": {}},
+    "GraphDriver": {"Data": {"UpperDir": "/u"}, "Name": "overlay2"},
     "Html": "<a&b>",
 }
 
@@ -52,7 +54,9 @@ RENDERED = [
     ("{{$x := 1}}{{if true}}{{$x = 2}}{{end}}{{$x}}", "2"),
     ("{{index .Cmd 1}} {{index .Labels \"c.d\"}} {{(index (index .Ports \"80/tcp\") 0).HostPort}}", "-c 3 8080"),
     ("{{index .Ports \"80/tcp\" 0 \"HostPort\"}} {{len .Cmd}} {{len .Name}} {{len .Config.Volumes}}", "8080 3 3 0"),
-    ("{{index .Labels \"nope\"}}", "<no value>"),
+    ('{{index .Labels "nope"}}|{{index .Config.Labels "x"}}|{{index .LogConfig.Config "x"}}', "||"),
+    ('{{if eq (index .Labels "nope") "x"}}y{{else}}n{{end}}{{.Labels.nope}}', "n<no value>"),
+    ('{{.GraphDriver.Data.MergedDir}} {{index .Ports "82/tcp"}}', "<no value> <no value>"),
     ("{{join .Cmd \",\"}} {{split \"a,b\" \",\"}} {{upper .Id}} {{lower \"ABC\"}} {{title \"ab cd\"}}", "sh,-c,true [a b] ABC abc Ab Cd"),
     ("{{.Cmd | len | printf \"%03d\"}}", "003"),
     ("{{printf \"%s|%-6s|%6s|%q|%v|%d|%5.1f|%x|%t|%%\" .Id .Id .Id .Id .Cmd .Count .Part 255 .Yes}}",
