@@ -78,10 +78,11 @@ def parse_moment(text: str, reference: int) -> int:
     """Parse what `--since`, `--until` and `until=` filters take, as Docker reads it.
 
     A duration counts back from `reference`; else seconds since the epoch, or a date with optional time and
-    an optional offset, in local time without one. Raises `InvalidArgument`.
+    an optional offset, in local time without one. "0" is the epoch, no duration. Raises `InvalidArgument`.
     """
     try:
-        return reference - parse_duration(text)
+        if text != "0":
+            return reference - parse_duration(text)
     except InvalidArgument:
         pass
     try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
+from stat import S_IFCHR, S_ISCHR, S_ISFIFO
 from typing import Any
 
 import pytest
@@ -216,6 +218,32 @@ def test_export(client: Client, box: str, tmp_path: Path) -> None:
         assert archive.getmember("etc/hostname").size == 0
     assert {"bin", "d/sub", "ld", "vol", "proc", "dev"} <= set(names)
     assert not {"vol/x", "proc/1", "dev/null"} & set(names), "what is mounted is not the container's"
+
+
+def test_export_replaces_nothing_but_files(client: Client, box: str, tmp_path: Path) -> None:
+    """Root's `-o /dev/null` must not put a file in the place of the device, as a rename would."""
+    device, pipe, link = (tmp_path / name for name in ("device", "pipe", "link"))
+    os.mknod(device, 0o600 | S_IFCHR, os.makedev(1, 3))
+    os.mkfifo(pipe)
+    link.symlink_to(device)
+    for path, message in (
+        (device, "cannot write to a character device file"),
+        (pipe, r"cannot write to a named pipe \(FIFO\)"),
+        (link, "cannot write to a symbolic link directly"),
+        (tmp_path, "cannot write to a directory"),
+        (tmp_path / "none" / "x", f"invalid output path: stat {tmp_path}/none: no such file or directory"),
+    ):
+        client.fails("export", "-o", str(path), box, match=f"failed to export container: {message}")
+        client.fails("save", "-o", str(path), BUSYBOX, match=f"failed to save image: {message}")
+    assert S_ISCHR(device.lstat().st_mode)
+    assert S_ISFIFO(pipe.lstat().st_mode)
+    assert link.is_symlink()
+
+
+def test_what_was_copied_is_told_to_terminals(client: Client, box: str, tmp_path: Path) -> None:
+    source, target = f"{box}:/etc/passwd", str(tmp_path / "passwd")
+    assert client("cp", source, target).err == ""
+    assert client("cp", "--quiet=false", source, target).err.startswith("Successfully copied ")
 
 
 def test_a_reader_that_leaves(docker: Client, api: Api, engine: Engine) -> None:

@@ -46,6 +46,7 @@ def test_since_and_until(client: Client) -> None:
     assert client.ok("logs", "--until", stamps[0], "slow") == "early\n"
     assert client.ok("logs", "--since", "1h", "slow") == "early\nlate\n"
     assert client.ok("logs", "--since", str(int(time.time()) + 100), "slow") == ""
+    assert client.ok("logs", "--since", "0", "--until", "0", "slow") == "early\nlate\n"
     assert client.ok("logs", "--until", "1h", "slow") == ""
 
 

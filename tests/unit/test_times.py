@@ -115,6 +115,8 @@ def test_what_is_no_unix_time(text: str) -> None:
     ("text", "expected"),
     [
         ("10m", NOW - 600 * times.SECOND),
+        ("0s", NOW),
+        ("0", 0),  # the epoch, though it is a duration, too
         ("1700000000.5", 1_700_000_000_500_000_000),
         ("2023-11-14T22:13:20.123456789Z", NOW),
         ("2023-11-14T17:13:20.123456789", NOW),  # local, five hours behind

@@ -9,7 +9,7 @@ class DaemonError(ProaError):
     """The engine refused or failed; `status` is the HTTP status, 0 for an error within a stream."""
 
     def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
+        super().__init__(message.strip())
         self.status = status
 
     def __str__(self) -> str:

@@ -43,7 +43,8 @@ def _run(invocation: Invocation) -> None:
     else:
         _into(invocation, source, target_box, target, counter)
         shown = f"{target_box}:{target}"
-    if not invocation["quiet"] and "-" not in (source, target):
+    quiet = invocation["quiet"] if invocation.options.given("quiet") else not sys.stdout.isatty()
+    if not quiet and "-" not in (source, target):
         invocation.warn(f"Successfully copied {bytes_size(counter.size, 3)} to {shown}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from proa.cli.command import Command
@@ -16,13 +15,13 @@ _FLAGS = (("output", "o", "string", "Write to a file, not to standard output"),)
 
 
 def _run(invocation: Invocation) -> None:
-    from proa.cli.copying.output import written
+    from proa.cli.copying.output import check_path, written
 
     path = invocation["output"]
     if not path and sys.stdout.isatty():
         raise InvalidArgument("cowardly refusing to save to a terminal. Use the -o flag or redirect")
-    if path and os.path.isdir(path):
-        raise InvalidArgument(f'failed to export container: invalid output path: "{path}" is a directory')
+    if path:
+        check_path(path, "failed to export container")
     response = invocation.client.request("GET", f"/containers/{invocation.arguments[0]}/export")
     written(response, path)
 

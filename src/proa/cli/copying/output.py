@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What a path can be that no file may take the place of.
 _KINDS = {
     stat.S_IFDIR: "a directory", stat.S_IFCHR: "a character device file", stat.S_IFBLK: "a block device file",
-    stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a named pipe (FIFO)", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a symbolic link directly",
 }  # fmt: skip
 
 
@@ -27,12 +27,15 @@ def check_path(path: str, what: str) -> None:
     folder = os.path.dirname(os.path.normpath(path))
     if folder and not os.path.exists(folder):
         raise Failure(f"{what}: invalid output path: stat {folder}: no such file or directory")
-    if os.path.exists(path) and (kind := _KINDS.get(stat.S_IFMT(os.stat(path).st_mode))):
+    if os.path.lexists(path) and (kind := _KINDS.get(stat.S_IFMT(os.lstat(path).st_mode))):
         raise Failure(f"{what}: cannot write to {kind}")
 
 
 def written(response: Response, path: str) -> None:
-    """Write a body to `path`, "" for standard output; a file that could not be completed is not left."""
+    """Write a body to `path`, "" for standard output; a file that could not be completed is not left.
+
+    What is at `path` is replaced, be it a device of the machine: `check_path` first.
+    """
     if not path:
         sys.stdout.flush()
         for piece in response.chunks():

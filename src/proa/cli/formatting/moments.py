@@ -28,8 +28,13 @@ def seconds_of(text: str) -> int:
 
 
 def query_moment(text: str) -> str:
-    """Return "seconds.nanoseconds" of what `--since` and `--until` take. Raises `InvalidArgument`."""
+    """Return "seconds.nanoseconds" of what `--since` and `--until` take, "0" of "0": no limit.
+
+    Raises `InvalidArgument`.
+    """
     from proa.times import now, parse_moment
 
+    if text == "0":
+        return text
     moment = parse_moment(text, now())
     return f"{moment // SECOND}.{moment % SECOND:09}"
