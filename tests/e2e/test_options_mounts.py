@@ -39,6 +39,12 @@ def test_bind_of_one_file(client: Client, tmp_path: Path) -> None:
     assert out == "one\n"
 
 
+def test_a_volume_at_etc_has_the_engines_files(client: Client) -> None:
+    for option in ("-v", "at-etc:/etc:nocopy"), ("--tmpfs", "/etc"):
+        out = client.ok("run", "--rm", "-h", "box", *option, BUSYBOX, "sh", "-c", "ls /etc; cat /etc/hostname")
+        assert out.split() == ["hostname", "hosts", "resolv.conf", "box"], option
+
+
 def test_missing_source(client: Client, tmp_path: Path) -> None:
     """`-v` makes the directory, `--mount` refuses."""
     missing = tmp_path / "made"

@@ -198,13 +198,13 @@ def _mounts(record: Container, security: Security, place: Place) -> list[dict[st
     own = [_user_mount(point, options) for point in record.mounts]
     taken = {entry["destination"] for entry in own}
     entries = [entry for entry in _default_mounts(options, security, place) if entry["destination"] not in taken]
-    entries += [
+    files = [
         {"destination": path, "type": "bind", "source": str(source), "options": ["rbind", "rprivate"]}
         for path, source in place.files.items()
         if path not in taken
     ]
-    # A mount below another one has to come after it.
-    entries += sorted(own, key=lambda entry: entry["destination"].rstrip("/").count("/"))
+    # A mount below another one has to come after it, the engine's files after a user's /etc too.
+    entries += sorted(files + own, key=lambda entry: entry["destination"].rstrip("/").count("/"))
     return entries
 
 
