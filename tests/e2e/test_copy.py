@@ -204,6 +204,24 @@ def test_what_is_read_only_stays_so(docker: Client, api: Api) -> None:
         docker.ok("start", name)
 
 
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_what_is_mounted_stays_mounted(docker: Client, api: Api, tmp_path: Path, state: str) -> None:
+    """A file of the host's that a container has mounted is not taken away from it, nor its own /etc/hosts."""
+    mounted = tmp_path / "mounted"
+    mounted.write_text("from the host\n")
+    name = docker.detached("-v", f"{mounted}:/settings/file", BUSYBOX, "sleep", "1000")
+    if state == "stopped":
+        docker.ok("stop", "-t", "0", name)
+    taken = [("/settings", "file")] + [("/etc", "hosts")] * (state == "running")
+    for directory, file in taken:
+        answer = put(api, name, directory, tar(**{file: b"from an archive"}))
+        assert answer.status in (400, 500) and "device or resource busy" in answer.message
+    assert mounted.read_text() == "from the host\n"
+    docker("start", name)
+    assert docker.ok("exec", name, "cat", "/settings/file") == "from the host\n"
+    assert "localhost" in docker.ok("exec", name, "cat", "/etc/hosts")
+
+
 def test_archives_can_belong_to_the_user(docker: Client, api: Api) -> None:
     name = docker.detached("-u", "4321:99", BUSYBOX, "sleep", "1000")
     assert put(api, name, "/tmp", tar(a=b"x"), copyUIDGID=1).status == 200

@@ -15,6 +15,7 @@ from proa.archive.directories import clean
 from proa.archive.entry import DIRECTORY, Entry, show
 from proa.archive.reader import Reader
 from proa.errors import InvalidArgument
+from proa.linux.statx import is_mount_point
 
 
 def extract(
@@ -54,6 +55,16 @@ class _Extraction(Application):
 
     def _reserved(self, path: bytes) -> bool:
         return False  # names that mark deletions do so in layers only
+
+    def _clear(self, parent: bytes, name: bytes) -> int:
+        """Leave what the container has mounted: seen from outside, the kernel would let it be removed.
+
+        Since Linux 3.18 a name's removal takes away what is mounted on it in other mount namespaces
+        (mount_namespaces(7)), so that a container would lose its volume or its /etc/hosts.
+        """
+        if is_mount_point(self._directories.get(parent), name):
+            raise InvalidArgument(f"RemoveAll {show(name)}: device or resource busy")
+        return super()._clear(parent, name)
 
     def _check_kind(self, entry: Entry) -> None:
         path = self._path(entry.name)
