@@ -124,7 +124,7 @@ async def test_volumes(client: Client) -> None:
 
 async def test_pruning_volumes_depends_on_the_version(client: Client, engine: FakeEngine) -> None:
     await client.post("/volumes/create", {"Name": "named"})
-    anonymous = (await client.post("/volumes/create", {})).json["Name"]
+    anonymous = (await client.post("/volumes/create")).json["Name"]
     assert (await client.post("/v1.42/volumes/prune")).json["VolumesDeleted"] == [anonymous]
     assert (await client.post('/v1.41/volumes/prune?filters={"all":["1"]}')).status == 400
     assert (await client.post("/v1.41/volumes/prune")).json["VolumesDeleted"] == ["named"]

@@ -61,6 +61,7 @@ INVALID = [
     ({"80/tcp": at("8080 ")}, 'invalid port specification: "8080 "'),
     ({"80/tcp": at("8\u0660")}, 'invalid port specification: "8\u0660"'),
     ({"abc/tcp": at("80")}, 'invalid port specification: "abc"'),
+    ({"abc": []}, 'invalid port specification: "abc"'),
     ({"80-82/tcp": at("80")}, 'invalid port specification: "80-82"'),
     ({"/tcp": at("80")}, 'invalid port specification: ""'),
     ({"0/tcp": at("80")}, 'invalid port specification: "0"'),

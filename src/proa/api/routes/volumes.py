@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proa import wording
-from proa.api.request import NO_CONTENT, Request, Response, json_response, required
+from proa.api.request import NO_CONTENT, Request, Response, json_response
 from proa.api.translate.volumes import directory_size, document
 from proa.api.types.volumes import VolumeCreate
 from proa.engine import filtering, filters
@@ -21,7 +21,7 @@ async def list_volumes(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    body = required(await request.json(VolumeCreate))
+    body = await request.json(VolumeCreate) or VolumeCreate()
     if body.cluster_volume_spec is not None:
         raise wording.no_swarm_manager()
     volume = request.engine.volumes.create(body.name, body.driver or "local", body.driver_opts, body.labels)

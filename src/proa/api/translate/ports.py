@@ -25,7 +25,10 @@ def bindings(port_bindings: dict[str, list[wire.PortBinding]]) -> list[PortBindi
     Docker leaves out a port whose address it does not understand ("localhost"), or rather publishes it to the
     world; that is refused here.
     """
-    single = [_binding(port, given) for port, listed in port_bindings.items() for given in listed or ()]
+    single = []
+    for port, listed in port_bindings.items():
+        protocol, number = _container_port(port)
+        single += [_binding(protocol, number, given) for given in listed or ()]
     return joined(single)
 
 
@@ -39,15 +42,20 @@ def check_shared(body: CreateBody) -> None:
             raise InvalidArgument(f"conflicting options: {what} and the container type network mode")
 
 
-def _binding(port: str, given: wire.PortBinding) -> PortBinding:
-    number, _, protocol = port.partition("/")
+def _container_port(text: str) -> tuple[str, int]:
+    """Return protocol and number of "80/tcp" or "80"."""
+    number, _, protocol = text.partition("/")
     protocol = protocol.lower() or _DEFAULT_PROTOCOL
     if protocol not in PROTOCOLS:
         raise InvalidArgument(f"invalid proto: {protocol}")
+    return protocol, _number(number, number)
+
+
+def _binding(protocol: str, port: int, given: wire.PortBinding) -> PortBinding:
     first, last = _host_ports(given.host_port)
     return PortBinding(
         protocol=protocol,
-        port=_number(number, number),
+        port=port,
         host_address=_address(given.host_ip),
         first=first,
         last=last,
