@@ -80,7 +80,7 @@ def test_nothing_breaks_the_engine(engine: FencedEngine, capsys: pytest.CaptureF
     assert not [path for path in engine.harmless.rglob("*") if path.name not in ("new", "nosuch")]
     if SECONDS >= 30:
         assert set().union(*(gunner.reached for gunner in gunners)) >= REACHED
-    begins_again(engine)
+    begins_again(engine, world)
 
 
 def fire(
@@ -121,10 +121,11 @@ def settled(engine: FencedEngine, before: object) -> object:
     return account
 
 
-def begins_again(engine: FencedEngine) -> None:
+def begins_again(engine: FencedEngine, world: World) -> None:
     """What is on the disk can be read again."""
     assert engine.end() == 0
     engine.start()
+    world.furnish()
     made = engine.api.post("/containers/create", {"Image": "busybox", "Cmd": ["echo", "after all"]})
     assert made.status == 201, made
     assert engine.api.post(f"/containers/{made.json['Id']}/start").status == 204

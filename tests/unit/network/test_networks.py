@@ -172,7 +172,7 @@ def test_orders(make: Make) -> None:
 
 @private_network
 def test_a_pool_on_demand_begins_and_ends(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "_LINGER", 0.4)
+    monkeypatch.setattr(pool_module, "_LINGER", 2.0)
     network = make("10.1.0.1/24")
     assert network.take() is None and network.ready == 0
     first = order(network)
