@@ -163,7 +163,6 @@ def test_what_is_not_there(api: Api, at: str, path: str, status: int, message: s
     ("path", "data", "query", "status", "message"),
     [
         ("/nope", tar(a=b""), {}, 404, "Could not find the file /nope"),
-        ("/d/f", tar(a=b""), {}, 400, "extraction point is not a directory"),
         ("/dangling", tar(a=b""), {}, 404, "Could not find"),
         ("/out", b"no archive at all" * 100, {}, 400, "invalid"),
         ("/out", tar(a=b"x" * 5000)[:1000], {}, 400, "unexpected end"),
@@ -256,6 +255,11 @@ def test_export_replaces_nothing_but_files(client: Client, box: str, tmp_path: P
     assert S_ISCHR(device.lstat().st_mode)
     assert S_ISFIFO(pipe.lstat().st_mode)
     assert link.is_symlink()
+
+
+def test_why_a_link_cannot_be_followed(client: Client, box: str, tmp_path: Path) -> None:
+    for path in ("/d/f/", "/d/f/x"):
+        client.fails("cp", "-L", f"{box}:{path}", str(tmp_path), match="Error response from daemon: .*d/f")
 
 
 def test_what_was_copied_is_told_to_terminals(client: Client, box: str, tmp_path: Path) -> None:
