@@ -163,6 +163,7 @@ def test_what_is_not_there(api: Api, at: str, path: str, status: int, message: s
     ("path", "data", "query", "status", "message"),
     [
         ("/nope", tar(a=b""), {}, 404, "Could not find the file /nope"),
+        ("/d/f", tar(a=b""), {}, 400, "extraction point is not a directory"),
         ("/dangling", tar(a=b""), {}, 404, "Could not find"),
         ("/out", b"no archive at all" * 100, {}, 400, "invalid"),
         ("/out", tar(a=b"x" * 5000)[:1000], {}, 400, "unexpected end"),
