@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -66,6 +67,26 @@ def test_what_can_not_start_is_the_requests_fault(engine: FencedEngine, case: st
 def test_limits_that_the_kernel_refuses(engine: FencedEngine) -> None:
     answer = engine.api.post(f"/containers/{running(engine)}/update", {"CpuRealtimeRuntime": (1 << 31) - 1})
     assert (answer.status, "invalid argument" in answer.message) == (400, True)
+
+
+@pytest.mark.parametrize("link", ["a:b:c:d", "sha256:", ":x"])
+def test_links_that_are_none(engine: FencedEngine, link: str) -> None:
+    body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"Links": [link]}}
+    answer = engine.api.post("/containers/create", body)
+    assert (answer.status, answer.message) == (400, f"bad format for links: {link}")
+
+
+def test_a_commit_of_what_is_being_removed(engine: FencedEngine) -> None:
+    """Whichever comes first, the other is no failure."""
+    seen = set()
+    for _ in range(6):
+        identifier = running(engine)
+        with ThreadPoolExecutor(2) as pool:
+            committing = pool.submit(engine.api.post, "/commit", {}, container=identifier, repo="going")
+            time.sleep(random.random() / 50)
+            assert engine.api.delete(f"/containers/{identifier}", force=1).status == 204
+            seen.add(committing.result().status)
+    assert seen <= {201, 404, 409}
 
 
 ARCHIVES: dict[str, tuple[str, str, bytes, str]] = {

@@ -35,15 +35,19 @@ async def commit(
     if record.state.status in _GOING:
         raise Conflict(f"You cannot commit container {record.id} which is {_GOING[record.state.status]}")
     async with containers.holds.hold(record) if pause else nullcontext():
-        image_id = await containers.committer.commit(
-            record,
-            containers.directory(record) / "upper",
-            repository=repository,
-            tag=tag,
-            comment=comment,
-            author=author,
-            changes=changes,
-        )
+        try:
+            image_id = await containers.committer.commit(
+                record,
+                containers.directory(record) / "upper",
+                repository=repository,
+                tag=tag,
+                comment=comment,
+                author=author,
+                changes=changes,
+            )
+        except FileNotFoundError:
+            containers.get(record.id)  # it may have been removed meanwhile
+            raise
         name = new_image.name_for(repository, tag)
         reference = name.familiar if name else ""
         containers.emit("commit", record, comment=comment, imageID=image_id, imageRef=reference)

@@ -13,7 +13,7 @@ import msgspec
 from proa.engine.networks.records import DEFAULT, PREDEFINED
 from proa.engine.options import ContainerOptions
 from proa.engine.records import Container
-from proa.errors import Conflict, Internal, InvalidArgument, NotFound
+from proa.errors import Conflict, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
@@ -46,7 +46,7 @@ def resolved(containers: Containers, options: ContainerOptions) -> ContainerOpti
 def _parse(text: str) -> tuple[str, str]:
     name, colon, alias = text.partition(":")
     if not name or ":" in alias or (colon and not alias):
-        raise Internal(f"bad format for links: {text}")
+        raise InvalidArgument(f"bad format for links: {text}")
     # Tools copy what `inspect` shows: "/db:/web/alias".
     return name.removeprefix("/"), alias.rpartition("/")[2] or name.removeprefix("/")
 
