@@ -83,7 +83,7 @@ class Session:
                 console.set_size(self.terminal, *self._size)
         for fd in self._sources:
             self._watch(fd)
-        for client in self.clients:
+        for client in list(self.clients):
             self._watch_client(client)
 
     def failed(self, ends: tuple[int, int, int]) -> None:
@@ -109,7 +109,9 @@ class Session:
     # --- clients ----------------------------------------------------------------------------------------
 
     def attach(self, client: Client) -> None:
-        """Add a client; its input flows once the process runs."""
+        """Add a client; its input flows once the process runs. One that left while it was sent the log is none."""
+        if client.closed:
+            return
         client.on_close = self._client_closed
         client.on_drained = self.unblock
         self.clients.append(client)
@@ -121,6 +123,8 @@ class Session:
     def _watch_client(self, client: Client) -> None:
         if client.has_input:
             self._client_readable(client)
+        if client.closed:
+            return
         # Even a client without stdin is read: a full hang-up is how a vanished client shows.
         self._loop.on_read(client.socket.fileno(), lambda: self._client_readable(client))
 
@@ -173,7 +177,7 @@ class Session:
         if self._stdin_ends:
             self._close_stdin()
             return
-        for client in self.clients:
+        for client in list(self.clients):
             if not client.closed and not client.input_ended:
                 self._watch_client(client)
 
