@@ -20,7 +20,7 @@ from rig.engine import Engine
 from rig.registry import Registry
 from rig.tcp import free_port
 
-TIMES = 200
+TIMES = 60
 ATTACHED = 60  # times
 WORD = b"at once\n"
 

@@ -75,7 +75,7 @@ def test_nothing_breaks_the_engine(engine: FencedEngine, capsys: pytest.CaptureF
     log = engine.log.read_text()
     if "Traceback" in log or " ERROR " in log:
         pytest.fail(f"proad logged:\n{log[max(0, log.find(' ERROR ') - 300) :][:6000]}")
-    assert not after.grown(before), "\n".join([*after.grown(before), engine.portrait()])
+    assert not after.grown(before), "\n".join([*after.grown(before), engine.portrait(), engine.stacks()])
     assert after.memory < before.memory + MEMORY
     assert not [path for path in engine.harmless.rglob("*") if path.name not in ("new", "nosuch")]
     if SECONDS >= 30:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 # Tells how many asyncio tasks there are when SIGUSR2 comes; the rest is proad as it is.
 WRAPPER = """
-import asyncio, os, signal
+import asyncio, os, signal, sys, traceback
 from proa import engine_main
 serve = engine_main._serve
 
@@ -24,6 +24,8 @@ def tell():
     with open(path + ".stacks", "w") as file:
         for task in asyncio.all_tasks():
             task.print_stack(file=file)
+        for frame in sys._current_frames().values():
+            file.write("\\nthread:\\n" + "".join(traceback.format_stack(frame)))
     os.rename(path + ".new", path)
 
 async def watched(options):
