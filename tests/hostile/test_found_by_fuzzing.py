@@ -89,6 +89,16 @@ def test_a_commit_of_what_is_being_removed(engine: FencedEngine) -> None:
     assert seen <= {201, 404, 409}
 
 
+def test_the_history_of_an_image_without_layers(engine: FencedEngine) -> None:
+    made = engine.api.request("POST", "/images/create", rawtar.END, fromSrc="-", repo="hollow", tag="1")
+    assert made.status == 200 and b"errorDetail" not in made.body, made
+    (step,) = engine.api.get("/images/hollow:1/history").json
+    assert step["Size"] == 0
+    identifier = make(engine, Image="hollow:1")
+    assert engine.api.post("/commit", {}, container=identifier, repo="hollow", tag="2").status == 201
+    assert len(engine.api.get("/images/hollow:2/history").json) == 2
+
+
 ARCHIVES: dict[str, tuple[str, str, bytes, str]] = {
     "name that is too long": ("HEAD", "/" + "a" * 5000, b"", ""),
     "the same, read": ("GET", "/" + "a" * 5000, b"", "file name too long"),

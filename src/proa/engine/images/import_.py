@@ -114,7 +114,7 @@ def _document(platform: Platform, layer: Layer | None, comment: str) -> dict[str
         "created": created,
         "comment": comment,
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id] if layer else []},
-        "history": [{"created": created, "comment": comment}],
+        "history": [{"created": created, "comment": comment} | ({} if layer else {"empty_layer": True})],
     }
     if platform.variant:
         document["variant"] = platform.variant
