@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import struct
-from socket import SHUT_WR
+from socket import AF_UNIX, SHUT_WR
 
 from proa.linux import packets
 
@@ -23,6 +23,7 @@ HIGH_WATER, LOW_WATER = 1 << 20, 1 << 18
 _STREAM_NUMBERS = {"stdin": 0, "stdout": 1, "stderr": 2}
 _SIOCOUTQ = 0x5411
 _LAST_READS = 64  # of 64 KiB
+_NETWORK_GRACE = 0.05  # seconds: over TCP the kernel knows only that the head has arrived, not that it was read
 _DRAIN_POLL, _LATE_DRAIN_POLL = 0.0005, 0.01  # seconds
 _DRAIN_SOON, _DRAIN_LIMIT = 200, 1200  # polls: a client that has not read its header after 10 s reads none
 
@@ -48,6 +49,8 @@ class Client:
         self._ending = False
         self._drain_polls = 0
         self._header_read = not request.get("drain")
+        self._settled = self.socket.family == AF_UNIX
+        self._settling = False
         self._keys = bytes(request.get("detach_keys") or ())
         self._buffered = request.get("buffered", "").encode("latin-1")
         self._matched = 0
@@ -112,8 +115,17 @@ class Client:
         if waiting and self._drain_polls < _DRAIN_LIMIT:
             self.loop.later(_DRAIN_POLL if self._drain_polls < _DRAIN_SOON else _LATE_DRAIN_POLL, self._flush)
             return False
+        if not self._settled:
+            if not self._settling:
+                self._settling = True
+                self.loop.later(_NETWORK_GRACE, self._settle)
+            return False
         self._header_read = True
         return True
+
+    def _settle(self) -> None:
+        self._settled = True
+        self._flush()
 
     def read(self) -> bytes:
         """Return input that is there; sets `input_ended` at its end and `detached` after the detach keys."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
 _SIOCOUTQ = 0x5411  # sockios(7): bytes that the other end has not read
+_NETWORK_GRACE = 0.05  # seconds: over TCP the kernel knows only that the head has arrived, not that it was read
 _DRAIN_POLL, _DRAIN_POLLS = 0.002, 5000  # seconds, tries
 
 
@@ -40,6 +41,8 @@ async def replay(containers: Containers, record: Container, fd: int, request: At
     try:
         if request.drain:
             await _head_is_read(fd)
+            if client.family != socket.AF_UNIX:
+                await asyncio.sleep(_NETWORK_GRACE)
             request.drain = False
         async for piece in pieces(path, wanted, lambda: False, place):
             found = (frame(line.stream, line.line) if request.multiplexed else line.line for line in piece)
