@@ -100,7 +100,7 @@ OPERATIONS: dict[str, Operation] = {
         (
             flag("force", "Kill it first"),
             flag("v", "Remove its anonymous volumes, too"),
-            flag("link", "Not supported"),
+            flag("link", "Remove the link of this name, no container"),
         ),
         answers=DONE,
     ),
