@@ -27,6 +27,8 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
     """
     if record.state.status == Status.PAUSED:
         raise Conflict(f"container {record.id} is paused, unpause the container before attach")
+    if record.state.status == Status.REMOVING:  # what waited for a start would wait for ever, and keep its socket
+        raise Conflict(f"container {record.id} is marked for removal and cannot be attached to")
     connection = containers.connection(record) if record.active else None
     containers.emit("attach", record)
     place = Place()
