@@ -146,3 +146,15 @@ def test_configured_ones(engine_with: Callable[..., Engine], tmp_path: Path) -> 
     assert engine.docker.ok("run", "--rm", BUSYBOX, "echo", "hello") == "hello\n"
     calls = program.with_name("my-runtime.calls").read_text()
     assert all(f" {word} " in calls for word in ("create", "start", "delete"))
+
+
+def test_an_engine_that_stops_leaves_no_cgroup(engine_with: Callable[..., Engine]) -> None:
+    """On hybrid hosts runc makes cgroups in the unified hierarchy, too, and the one above them."""
+    parent = f"proa-parent-{os.getpid()}"
+    engine = engine_with("--cgroup-parent", parent)
+    engine.docker.ok("pull", "-q", BUSYBOX)
+    engine.docker.ok("run", "--rm", *RUNC, BUSYBOX, "true")
+    engine.docker.ok("run", "--rm", BUSYBOX, "true")
+    assert list(Path("/sys/fs/cgroup").glob(f"**/{parent}"))
+    engine.end()
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/{parent}"))

@@ -226,6 +226,36 @@ def test_clients_that_leave_while_the_log_is_sent(engine: FencedEngine) -> None:
     eventually(lambda: engine.descriptors() <= before)
 
 
+@pytest.mark.parametrize("logs", [0, 1])
+def test_nobody_waits_for_a_start_of_what_is_being_removed(engine: FencedEngine, logs: int) -> None:
+    before = engine.descriptors()
+    answers: set[str] = set()
+    for _ in range(8):
+        identifier = make(engine, Cmd=["echo", "x"])
+        engine.api.post(f"/containers/{identifier}/start")
+        engine.api.post(f"/containers/{identifier}/wait")
+        removed = threading.Event()
+
+        def attach(identifier: str = identifier, removed: threading.Event = removed) -> None:
+            path = f"/containers/{identifier}/attach"
+            while not removed.is_set():
+                try:
+                    engine.api.hijack(path, logs=logs, stream=1, stdout=1).close()
+                except AssertionError as refusal:
+                    answers.add(str(refusal).split()[1])
+
+        threads = [threading.Thread(target=attach) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.05)
+        assert engine.api.delete(f"/containers/{identifier}").status == 204
+        removed.set()
+        for thread in threads:
+            thread.join()
+    assert answers <= {"404", "409"}
+    eventually(lambda: engine.descriptors() <= before)
+
+
 def test_nothing_of_it_was_a_failure(engine: FencedEngine) -> None:
     """Last: what is unexpected is logged with its traceback."""
     assert "Traceback" not in engine.log.read_text(), engine.said()

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 from proa.cgroups import files, mounts, tree
 from proa.cgroups.support import features, unsupported
 from proa.cgroups.v1 import CgroupV1, hierarchies
@@ -53,6 +56,14 @@ def remove_unified(path: str) -> None:
         tree.remove(unified + path)
 
 
+def remove_parent(path: str) -> None:
+    """Remove the cgroup above containers' in every hierarchy, unless something of anybody's is in it."""
+    points = {*hierarchies().values(), mounts.find()[1]} if detect() == "v1" else {mounts.find()[1]}
+    for point in filter(None, points):
+        with suppress(OSError):  # EBUSY: it has sub-cgroups or members; ENOENT: nobody made it here
+            os.rmdir(point + path)
+
+
 def directories(path: str) -> dict[str, str]:
     """Return the directory of a v1 cgroup in each hierarchy, by the name its mount point has; {} on v2."""
     if detect() == "v2":
@@ -61,6 +72,6 @@ def directories(path: str) -> dict[str, str]:
 
 
 __all__ = [
-    "CgroupV1", "CgroupV2", "detect", "directories", "features", "of_process", "open", "remove_unified",
-    "unsupported",
+    "CgroupV1", "CgroupV2", "detect", "directories", "features", "of_process", "open", "remove_parent",
+    "remove_unified", "unsupported",
 ]  # fmt: skip

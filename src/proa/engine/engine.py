@@ -14,7 +14,7 @@ import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -184,7 +184,7 @@ class Engine:
         await asyncio.to_thread(self.networks.close, busy)
         await asyncio.to_thread(self.bridge.close if busy else self.bridge.teardown)
         if not any(record.running for record in self.containers.all()):
-            self._remove_parent_cgroup()
+            cgroups.remove_parent(f"/{self.settings.cgroup_parent.strip('/')}")
         self.layers.close()
         self.trash.close()
         self.database.close()
@@ -199,13 +199,6 @@ class Engine:
             for endpoint in record.endpoints.values()
             if endpoint.address or endpoint.address6
         ]
-
-    def _remove_parent_cgroup(self) -> None:
-        """Remove the cgroup above the containers'; the kernel keeps it if another engine's are in it."""
-        path = f"/{self.settings.cgroup_parent.strip('/')}"
-        for directory in cgroups.directories(path).values() or [f"/sys/fs/cgroup{path}"]:
-            with suppress(OSError):
-                os.rmdir(directory)
 
 
 def _lock(root: Path) -> int:

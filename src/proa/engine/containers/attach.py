@@ -27,14 +27,14 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
     """
     if record.state.status == Status.PAUSED:
         raise Conflict(f"container {record.id} is paused, unpause the container before attach")
-    if record.state.status == Status.REMOVING:  # what waited for a start would wait for ever, and keep its socket
+    if _is_going(containers, record):
         raise Conflict(f"container {record.id} is marked for removal and cannot be attached to")
     connection = containers.connection(record) if record.active else None
     containers.emit("attach", record)
     place = Place()
     if request.logs:
         await replay.replay(containers, record, fd, request, place)
-        if not request.stream or record.active != bool(connection) or record.id not in containers.store:
+        if not request.stream or record.active != bool(connection) or _is_going(containers, record):
             os.close(fd)
             return  # that was all, or it has ended meanwhile
     if connection:
@@ -43,6 +43,11 @@ async def attach(containers: Containers, record: Container, fd: int, request: At
         request.logs = False
         containers.runs.setdefault(record.id, Run()).hold(Pending(_duplicate(fd), request, record.options.tty))
     os.close(fd)
+
+
+def _is_going(containers: Containers, record: Container) -> bool:
+    """Whether it is removed or being removed: what waits for its start would keep its socket for ever."""
+    return record.state.status == Status.REMOVING or record.id not in containers.store
 
 
 async def _join(
