@@ -256,6 +256,28 @@ def test_nobody_waits_for_a_start_of_what_is_being_removed(engine: FencedEngine,
     eventually(lambda: engine.descriptors() <= before)
 
 
+def test_no_directory_comes_back_after_its_container(engine: FencedEngine) -> None:
+    """Who looks into a container makes its directories, if it has never started."""
+    for _ in range(25):
+        identifier = make(engine)
+        path = f"/containers/{identifier}/archive"
+        removed = threading.Event()
+
+        def look(path: str = path, removed: threading.Event = removed) -> None:
+            while not removed.is_set():
+                assert engine.api.request("PUT", path, rawtar.END, path="/tmp").status in (200, 404, 409)
+
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(random.random() / 50)
+        assert engine.api.delete(f"/containers/{identifier}").status == 204
+        removed.set()
+        for thread in threads:
+            thread.join()
+        assert not (engine.data_root / "containers" / identifier).exists()
+
+
 def test_nothing_of_it_was_a_failure(engine: FencedEngine) -> None:
     """Last: what is unexpected is logged with its traceback."""
     assert "Traceback" not in engine.log.read_text(), engine.said()

@@ -307,6 +307,7 @@ class Containers:
         # mount"); the mark of an earlier run would forbid the next one.
         options = ["volatile"] if record.options.auto_remove or record.options.ephemeral else []
         if not os.path.exists(f"{directory}/upper"):
+            self.get(record.id)  # one that was removed meanwhile must not come back
             os.makedirs(directory, mode=0o710, exist_ok=True)
             make_writable(directory)
         elif options:
