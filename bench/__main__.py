@@ -9,20 +9,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import latency, names, peers, ports, report, volume
+from bench import latency, names, networks, peers, ports, report, volume
 from bench.measure import Comparison
 from rig import standard
 from rig.engine import Engine
 from rig.registry import Registry
 
-GROUPS = ("api", "command", "at-once", "idle", "names", "ports", "pull")
+GROUPS = ("api", "command", "at-once", "idle", "names", "networks", "ports", "pull")
 
 
 def main() -> None:
     options = arguments()
-    peers.isolated()
-    if not options.without_docker:
+    if not options.without_docker and not peers.is_isolated():  # inside there is no way to download it
         subprocess.run([Path(__file__).parent.parent / "scripts/get-docker", "engine"], check=False)
+    peers.isolated()
     results = []
     for result in measure(options):
         results.append(result)
@@ -55,6 +55,7 @@ def measure(options: argparse.Namespace) -> Iterator[Comparison]:
                 "command": lambda engines: latency.by_command(engines, options.rounds),
                 "at-once": lambda engines: volume.at_once(engines, options.rounds),
                 "names": lambda engines: names.names(engines, options.rounds),
+                "networks": lambda engines: networks.networks(engines, options.rounds),
                 "ports": lambda engines: ports.ports(engines, options.rounds),
                 "idle": lambda engines: volume.idle(engines, options.idle),
             }

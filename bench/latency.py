@@ -41,10 +41,12 @@ class Session:
         assert answer.status < 300, (target, answer.status, content)
         return json.loads(content) if content else None
 
-    def run(self, network: str) -> None:
+    def run(self, network: str, address: str = "") -> None:
         """create, wait for the removal, start: until the container is gone."""
         host = {"AutoRemove": True, "NetworkMode": network}
-        body = {"Image": BUSYBOX, "Cmd": ["echo", "hello"], "HostConfig": host}
+        body: dict[str, Any] = {"Image": BUSYBOX, "Cmd": ["echo", "hello"], "HostConfig": host}
+        if address:
+            body["NetworkingConfig"] = {"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": address}}}}
         name = self.ask("POST", "/containers/create", body)["Id"]
         self.waits.request("POST", f"/v1.50/containers/{name}/wait?condition=removed")
         waiting = self.waits.getresponse()

@@ -22,9 +22,13 @@ INSIDE = "PROA_BENCH_INSIDE"
 DOCKER_GROUP = "/proa-bench-docker"
 
 
+def is_isolated() -> bool:
+    return INSIDE in os.environ
+
+
 def isolated() -> None:
     """Replace this process by itself in fresh network and mount namespaces."""
-    if INSIDE in os.environ:
+    if is_isolated():
         return
     script = 'ip link set lo up && exec "$@"'
     words = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from bench.latency import BUSYBOX
 from bench.measure import Comparison, Work, compare
+from bench.throughput import passed
 from rig.engine import Engine
-from rig.private_network import inside
 
 FEW, MANY = 100, 1000  # ports; a thousand are two thousand processes with Docker, so Proa has them alone
 _FIRST = {"proa": 20_000, "docker": 40_000}  # each engine's first port
-_MEASURED = 256 << 20  # bytes
-_CHUNK = bytes(1 << 18)
 
 
 def ports(engines: dict[str, Engine], rounds: int) -> Iterator[Comparison]:
@@ -28,10 +24,10 @@ def ports(engines: dict[str, Engine], rounds: int) -> Iterator[Comparison]:
     alone: dict[str, Work] = {"proa": partial(_start, engines["proa"], "proa", MANY)}
     yield compare(f"ports: start with {MANY}", alone, few, warm_up=1, target="100 ms")
     for title, address in (("127.0.0.1", "127.0.0.1"), ("::1", "::1")):
-        passed: dict[str, Work] = {
+        through: dict[str, Work] = {
             name: partial(_throughput, engine, name, address) for name, engine in engines.items()
         }
-        yield compare(f"ports: to {title}", passed, few, unit="MB/s", warm_up=1, more_is_better=True)
+        yield compare(f"ports: to {title}", through, few, unit="MB/s", warm_up=1, more_is_better=True)
 
 
 def _body(name: str, count: int) -> dict[str, Any]:
@@ -63,23 +59,6 @@ def _throughput(engine: Engine, name: str, address: str) -> float:
     try:
         assert engine.api.post(f"/containers/{identifier}/start").status == 204
         pid = engine.api.get(f"/containers/{identifier}/json").json["State"]["Pid"]
-        with open(f"/proc/{pid}/ns/net", "rb") as namespace:  # noqa: PTH123
-            listener = inside(namespace.fileno(), lambda: socket.create_server(("0.0.0.0", 2000)))
-        with listener, ThreadPoolExecutor(1) as executor:
-            reading = executor.submit(_read, listener)
-            with socket.create_connection((address, _FIRST[name]), 10) as client:
-                for _ in range(_MEASURED // len(_CHUNK)):
-                    client.sendall(_CHUNK)
-            return _MEASURED / 1e6 / reading.result()
+        return passed(pid, (address, _FIRST[name]), port=2000)
     finally:
         engine.api.delete(f"/containers/{identifier}", force=1)
-
-
-def _read(listener: socket.socket) -> float:
-    """Read a connection to its end; return the seconds it took."""
-    connection, _ = listener.accept()
-    with connection:
-        began, buffer = time.perf_counter(), bytearray(1 << 18)
-        while connection.recv_into(buffer):
-            pass
-        return time.perf_counter() - began

@@ -16,33 +16,35 @@ from rig.engine import Engine
 AT_ONCE = 50
 
 
+def burst(engine: Engine, count: int, network: str) -> float:
+    """How many containers a second start, run `echo` and are gone, if `count` are asked for at once."""
+    sessions = [Session(engine) for _ in range(count)]
+    failures: list[BaseException] = []
+
+    def one(session: Session) -> None:
+        try:
+            session.run(network)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one, args=(session,)) for session in sessions]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = time.perf_counter() - begun
+    for session in sessions:
+        session.close()
+    if failures:
+        raise failures[0]
+    return count / taken
+
+
 def at_once(engines: dict[str, Engine], rounds: int) -> Iterator[Comparison]:
     """Containers that start, run `echo` and are removed, a second, when 50 are asked for at once."""
 
-    def burst(engine: Engine) -> float:
-        sessions = [Session(engine) for _ in range(AT_ONCE)]
-        failures: list[BaseException] = []
-
-        def one(session: Session) -> None:
-            try:
-                session.run("bridge")
-            except BaseException as error:
-                failures.append(error)
-
-        threads = [threading.Thread(target=one, args=(session,)) for session in sessions]
-        begun = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        taken = time.perf_counter() - begun
-        for session in sessions:
-            session.close()
-        if failures:
-            raise failures[0]
-        return AT_ONCE / taken
-
-    works: dict[str, Work] = {name: partial(burst, engine) for name, engine in engines.items()}
+    works: dict[str, Work] = {name: partial(burst, engine, AT_ONCE, "bridge") for name, engine in engines.items()}
     yield compare(
         f"{AT_ONCE} at once", works, max(2, rounds // 8), unit="/s", warm_up=1, more_is_better=True,
         target="10x Docker",
