@@ -20,7 +20,7 @@ from pathlib import Path
 
 from proa import cgroups
 from proa.content import ContentStore
-from proa.engine.containers import adopt
+from proa.engine.containers import adopt, mountpoints
 from proa.engine.containers.containers import Containers
 from proa.engine.containers.launching import Launcher
 from proa.engine.containers.publishing import Publishing
@@ -40,7 +40,7 @@ from proa.engine.networks.resolution import Resolution
 from proa.engine.records import EndpointRecord
 from proa.engine.runtimes import Runtimes
 from proa.engine.settings import Settings
-from proa.engine.volumes import Volumes
+from proa.engine.volumes.volumes import Volumes
 from proa.errors import Conflict, Forbidden
 from proa.network.default_bridge import DefaultBridge
 from proa.network.default_bridge import names as bridge_names
@@ -157,6 +157,7 @@ class Engine:
         for chain_id in await self.puller.repair():
             _log.warning("layer %s was lost; pull its images again", chain_id)
         await adopt.adopt(self.containers)
+        await mountpoints.recover(self.containers)
         await asyncio.to_thread(self.networks.setup, self.bridge, self._places())
         self.networks.describe_bridge(self.bridge)
         notices = [*self.settings.notices, *(f"WARNING: {each}" for each in self.bridge.warnings)]

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from proa.engine.records import MountPoint
 from proa.errors import Internal
+from proa.linux.mountinfo import mount_points
 
-_MOUNTINFO = Path("/proc/self/mountinfo")
 _WANTED = {
     "shared": (("shared:",), "shared mount"),
     "slave": (("shared:", "master:"), "shared or slave mount"),
@@ -34,10 +33,8 @@ def check(points: Iterable[MountPoint]) -> None:
 def _mount_of(path: str) -> tuple[str, list[str]]:
     """Return the mount point that `path` is below and its optional fields."""
     best, optional = "", []
-    for line in _MOUNTINFO.read_text(errors="surrogateescape").splitlines():
-        words = line.split(" ")
-        place = words[4].encode("latin-1", "replace").decode("unicode_escape", "replace")
+    for place, fields in mount_points():
         inside = path == place or path.startswith(place.rstrip("/") + "/")
         if inside and len(place) >= len(best):
-            best, optional = place, words[6 : words.index("-")]
+            best, optional = place, fields
     return best, optional

@@ -94,7 +94,8 @@ def mount_setattr(
 def new_mount(fstype: str, options: dict[str, str | None], attributes: int = 0, source: str = "") -> int:
     """Return a detached mount of a new file system: fsopen, fsconfig for each option, fsmount.
 
-    Options with the value None are flags. A value may have 255 bytes at most.
+    Options with the value None are flags. A value may have 255 bytes at most. Raises `OSError`, with the
+    kernel's own words, if it has any, as a note.
     """
     context = _fsopen(os.fsencode(fstype), _CLOEXEC_FLAG)
     try:
@@ -107,5 +108,20 @@ def new_mount(fstype: str, options: dict[str, str | None], attributes: int = 0, 
                 _fsconfig(context, FSCONFIG_SET_STRING, os.fsencode(key), os.fsencode(value), 0)
         _fsconfig(context, FSCONFIG_CMD_CREATE, None, None, 0)
         return _fsmount(context, _CLOEXEC_FLAG, attributes)
+    except OSError as error:
+        for message in _messages(context):
+            error.add_note(message)
+        raise
     finally:
         os.close(context)
+
+
+def _messages(context: int) -> list[str]:
+    """Return what the kernel says of a failed mount: a line each, after "e " (error), "w " or "i "."""
+    found = []
+    try:
+        while message := os.read(context, 1024):
+            found.append(message.decode(errors="replace").partition(" ")[2].strip())
+    except OSError:
+        pass  # ENODATA: that was all
+    return found

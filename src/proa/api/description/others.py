@@ -17,8 +17,9 @@ from proa.api.description.operation import (
 )
 from proa.api.types.networks import NetworkConnect, NetworkCreate, NetworkDisconnect
 from proa.api.types.volumes import VolumeCreate
-from proa.engine import events, volumes
+from proa.engine import events
 from proa.engine.filters import NETWORK_FILTERS, PRUNE_FILTERS
+from proa.engine.volumes.volumes import LIST_FILTERS
 
 OPERATIONS: dict[str, Operation] = {
     # System
@@ -40,7 +41,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "description:openapi": Operation("Give this document"),
     # Volumes
-    "volumes:list_volumes": Operation("List volumes", (filters(volumes.LIST_FILTERS),)),
+    "volumes:list_volumes": Operation("List volumes", (filters(LIST_FILTERS),)),
     "volumes:create": Operation("Make a volume", body=VolumeCreate, answers=CREATED),
     "volumes:prune": Operation("Remove unused volumes", (filters({"all", "label", "label!"}),)),
     "volumes:inspect": Operation("Tell of a volume"),

@@ -65,7 +65,7 @@ from proa.engine.requests import AttachRequest, Created, ExitStatus
 from proa.engine.runtimes import Runtimes
 from proa.engine.security import Filters
 from proa.engine.settings import Settings
-from proa.engine.volumes import Volumes
+from proa.engine.volumes.volumes import Volumes
 from proa.network.default_bridge import DefaultBridge
 from proa.network.isolated import IsolatedPool
 from proa.snapshots.layers import Layers

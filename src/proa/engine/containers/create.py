@@ -60,7 +60,11 @@ async def create(containers: Containers, options: ContainerOptions, name: str, r
     except BaseException:
         mountpoints.release(containers, record, anonymous=True)
         raise
-    await view.fill_volumes(containers, record)
+    try:
+        await view.fill_volumes(containers, record)
+    except BaseException:
+        await containers.remove_now(record, volumes=True)
+        raise
     containers.emit("create", record)
     return Created(id=identifier, warnings=warnings)
 

@@ -9,7 +9,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from proa import cgroups, times
-from proa.engine.containers import restart_policy
+from proa.engine.containers import mountpoints, restart_policy
 from proa.engine.containers.runtime_files import clear
 from proa.engine.networks import attach
 from proa.engine.records import Container, Status
@@ -106,7 +106,7 @@ def ended(containers: Containers, record: Container, result: dict[str, Any]) -> 
     containers.probing.pause(record)
     run = containers.runs.get(record.id)
     attach.release(containers, record)
-    containers.emit_volumes("unmount", record)
+    mountpoints.unmount_volumes(containers, record)
     saved = record.options.auto_remove or containers.store.save(record)
     if lost := result.get("log_lost"):
         _log.warning("container %s: %d bytes of its log could not be written", record.id, lost)

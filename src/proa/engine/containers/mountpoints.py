@@ -140,6 +140,36 @@ def _subpath(volume: Path, subpath: str) -> Path:
     return path
 
 
+async def mount_volumes(containers: Containers, record: Container) -> None:
+    """Mount what a starting container's volumes are made of, until `unmount_volumes`. Raises `Internal`."""
+    mounts = containers.volumes.mounts
+    if needed := mounts.needed(_volumes(record)):
+        await mounts.acquire(needed, record.id)
+
+
+def unmount_volumes(containers: Containers, record: Container) -> None:
+    """Let go of the volumes of a container that has ended, or could not start."""
+    containers.emit_volumes("unmount", record)
+    if idle := containers.volumes.mounts.release(record.id):
+        containers.later(containers.volumes.mounts.settle(idle))
+
+
+async def recover(containers: Containers) -> None:
+    """After a start of the engine, make the mounts of volumes what the running containers need."""
+    mounts = containers.volumes.mounts
+    needed = mounts.needed(volume.name for volume in containers.volumes.list())
+    if not needed:
+        return
+    for record in containers.all():
+        if record.running:
+            mounts.claim(set(_volumes(record)).intersection(needed), record.id)
+    await mounts.settle(needed)
+
+
+def _volumes(record: Container) -> list[str]:
+    return [point.name for point in record.mounts if point.type == "volume"]
+
+
 def release(containers: Containers, record: Container, *, anonymous: bool) -> None:
     """Let go of a removed container's volumes; its anonymous ones are removed if asked."""
     _release(containers, record, record.mounts if anonymous else [])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from proa import times, wording
 from proa.engine import propagation, spec
-from proa.engine.containers import ending, files, links, namespaces
+from proa.engine.containers import ending, files, links, mountpoints, namespaces
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear, make, write_json
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
@@ -103,6 +103,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
         runtime=containers.runtimes.command(record.options.runtime),
         runtime_directory=runtime_directory,
     )
+    await mountpoints.mount_volumes(containers, record)
     propagation.check(record.mounts)
     containers.emit_volumes("mount", record)
     await namespaces.resolve(containers, record, run, place)
@@ -138,7 +139,7 @@ async def _failed(containers: Containers, record: Container, run: Run, error: Ba
             await run.connection.request("release")
     run.close()
     attach.release(containers, record)
-    containers.emit_volumes("unmount", record)
+    mountpoints.unmount_volumes(containers, record)
     clear(containers.settings.runtime_directory(record.id))
     message = _explained(error).message if isinstance(error, ProaError) else str(error)
     record.state.error = message

@@ -29,6 +29,14 @@ async def within(
 
     With `mounts` its volumes and bind mounts are there, too, and what is read-only to the container is so here.
     """
+    names = [point.name for point in record.mounts if point.type == "volume"] if mounts else []
+    async with containers.volumes.mounts.held(names, "copy"):
+        return await _within(containers, record, work, mounts=mounts)
+
+
+async def _within(
+    containers: Containers, record: Container, work: Callable[[int], _Result], *, mounts: bool
+) -> _Result:
     directory = containers.directory(record)
     description = containers.overlay(record, directory)
 
@@ -83,12 +91,13 @@ def _path(descriptor: int) -> str:
 async def fill_volumes(containers: Containers, record: Container) -> None:
     """Copy what the image has at a volume's place into the volume, if that is new and empty."""
     points = [
-        point
-        for point in record.mounts
-        if point.type == "volume" and not point.no_copy and not point.subpath
-        and containers.volumes.is_fresh(point.name)
-    ]  # fmt: skip
-    if points:
+        point for point in record.mounts if point.type == "volume" and not point.no_copy and not point.subpath
+    ]
+    mounted = containers.volumes.mounts.needed(point.name for point in points)
+    points = [point for point in points if point.name in mounted or containers.volumes.is_fresh(point.name)]
+    if not points:
+        return
+    async with containers.volumes.mounts.held(mounted, "fill"):
         await within(containers, record, lambda root_fd: _fill(containers, root_fd, points))
 
 

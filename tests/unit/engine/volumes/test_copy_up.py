@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proa.archive.tree import remove_tree
-from proa.engine.copy_up import copy_up
+from proa.engine.volumes.copy_up import copy_up
 
 pytestmark = pytest.mark.root
 

@@ -18,13 +18,15 @@ import msgspec
 
 from proa import times, wording
 from proa.engine import filtering
-from proa.engine.copy_up import copy_metadata, copy_up
 from proa.engine.database import Database
 from proa.engine.events import Events
 from proa.engine.filtering import Filters
 from proa.engine.filters import matches_any
 from proa.engine.names import validate_volume_name
 from proa.engine.records import Container
+from proa.engine.volumes import options as volume_options
+from proa.engine.volumes.copy_up import copy_metadata, copy_up
+from proa.engine.volumes.mounts import VolumeMounts
 from proa.errors import Conflict, InvalidArgument, KernelError, NotFound, Unsupported
 from proa.ids import new_id
 from proa.snapshots.trash import Trash
@@ -33,7 +35,6 @@ DRIVER = "local"
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
 LIST_FILTERS = frozenset({"dangling", "driver", "label", "name"})
 
-_OPTIONS = frozenset({"type", "o", "device", "size"})
 _FILLING = "filling"  # a copy from an image, not complete
 _FILLED = "filled"  # complete, on its way into the volume
 
@@ -71,6 +72,7 @@ class Volumes:
         self._trash = trash
         self._containers = containers
         self._fill_lock = Lock()
+        self.mounts = VolumeMounts(self.mountpoint, self._options)
         root.mkdir(mode=0o711, parents=True, exist_ok=True)
         rows = database.rows("SELECT record FROM volumes ORDER BY name")
         records = [msgspec.json.decode(record, type=Volume) for (record,) in rows]
@@ -87,8 +89,8 @@ class Volumes:
     ) -> Volume:
         """Return the volume `name`, made when missing; without a name, a new anonymous one.
 
-        Raises `InvalidArgument`, `NotFound` for an unknown driver, `Unsupported` for what the driver cannot
-        mount, and `Conflict` when it exists with other options than those given.
+        Raises `InvalidArgument`, `NotFound` for an unknown driver, `Unsupported` for a limit that the file
+        system can not keep, and `Conflict` when it exists with other options than those given.
         """
         anonymous = not name
         name = _explained(name, validate_volume_name) if name else new_id()
@@ -149,7 +151,10 @@ class Volumes:
             raise wording.no_such_volume(name)
         if users := self.users(name):
             raise wording.volume_in_use(name, list(users))
+        if working := self.mounts.users(name):
+            raise wording.volume_in_use(name, list(working))
         try:
+            self.mounts.remove(name)
             self._trash.discard(self._root / name)
         except OSError as error:
             raise KernelError(f"remove volume {name}", error.errno or 0) from error
@@ -176,9 +181,9 @@ class Volumes:
         return self._root / name / "_data"
 
     def path(self, name: str) -> Path:
-        """Return the directory that containers mount: with the option `device`, that one. Raises `NotFound`."""
-        device = self.get(name).options.get("device")
-        return Path(device) if device else self.mountpoint(name)
+        """Return the directory that containers mount: a bound one, or the volume's own. Raises `NotFound`."""
+        bound = volume_options.bound_directory(self.get(name).options)
+        return Path(bound) if bound else self.mountpoint(name)
 
     # Copy-up: what the image has at the volume's place
 
@@ -202,7 +207,7 @@ class Volumes:
             if not self.is_fresh(name):
                 return
             target = self.path(name)
-            if target != self.mountpoint(name):
+            if "device" in self.get(name).options:
                 copy_up(source, target)  # another file system, as a rule: there is no aside
                 return
             filling, filled = self._root / name / _FILLING, self._root / name / _FILLED
@@ -225,6 +230,10 @@ class Volumes:
     def _forget(self, name: str) -> None:
         self._database.execute("DELETE FROM volumes WHERE name = ?", (name,))
         self._volumes.pop(name, None)
+
+    def _options(self, name: str) -> Mapping[str, str]:
+        volume = self._volumes.get(name)
+        return volume.options if volume else {}
 
     def _used(self) -> set[str]:
         return {point.name for container in self._containers() for point in container.mounts if point.name}
@@ -255,23 +264,9 @@ def _explained(name: str, check: Callable[[str], str]) -> str:
 
 
 def _check_options(options: Mapping[str, str]) -> str:
-    """Refuse options that make no sense (Docker's words), and mounts other than binding a host directory."""
-    for option in options:
-        if option not in _OPTIONS:
-            raise InvalidArgument(f'invalid option: "{option}"')
+    volume_options.check(options)
     if "size" in options:
         raise Unsupported("quota size requested but no quota support")
-    for option, other in (("device", "type"), ("type", "device")):
-        if option in options and not options.get(other):
-            raise InvalidArgument(f'missing required option: "{other}"')
-    flags = {flag for flag in options.get("o", "").split(",") if flag}
-    if options and (not flags & {"bind", "rbind"} or flags - {"bind", "rbind", "rw"}):
-        raise Unsupported(
-            f"volumes of type {options.get('type') or 'none'} with options {options.get('o') or 'none'} "
-            "can not be mounted, only type=none,o=bind,device=DIRECTORY"
-        )
-    if options and not options.get("device", "").startswith("/"):
-        raise InvalidArgument(f"device {options.get('device', '')!r} is not an absolute path")
     return ""
 
 
