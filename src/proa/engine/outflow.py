@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 _PIECES = 8  # under way; of about 256 KiB each
+
+_log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
@@ -45,3 +48,20 @@ class Outflow:
         self._closed = True
         while not self._pieces.empty():
             self._pieces.get_nowait()
+
+    async def end(self, work: asyncio.Future[None]) -> None:
+        """Close, and wait until `work` has stopped. Raises what else it raises."""
+        self.close()
+        try:
+            await asyncio.shield(work)
+        except Stopped:
+            pass
+        except asyncio.CancelledError:
+            work.add_done_callback(_ended_alone)
+            raise
+
+
+def _ended_alone(work: asyncio.Future[None]) -> None:
+    error = None if work.cancelled() else work.exception()
+    if error and not isinstance(error, Stopped):
+        _log.error("an archive that nobody waits for any more: %s", error)

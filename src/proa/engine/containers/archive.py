@@ -22,7 +22,7 @@ from proa.archive.extract import extract
 from proa.engine.containers import view
 from proa.engine.images.feed import Feed
 from proa.engine.images.feed import Stopped as FeedStopped
-from proa.engine.outflow import Outflow, Stopped
+from proa.engine.outflow import Outflow
 from proa.engine.own_thread import in_own_thread
 from proa.engine.records import Container
 from proa.errors import Conflict, InvalidArgument, KernelError, NotFound
@@ -147,9 +147,7 @@ async def _running(work: Coroutine[Any, Any, None], flow: Outflow) -> AsyncItera
     try:
         yield task
     finally:
-        flow.close()
-        with suppress(Stopped):
-            await asyncio.shield(task)
+        await flow.end(task)
 
 
 @contextmanager

@@ -6,9 +6,8 @@ are sorted, times are zero. Nothing is written to the disk: blobs go straight fr
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,7 +22,7 @@ from proa.engine.images import image_manifest
 from proa.engine.images.archived import IMAGE_NAME, INDEX, LAYOUT, MANIFEST, ORIGINAL, REF_NAME, REPOSITORIES
 from proa.engine.images.image import Image
 from proa.engine.images.images import Images
-from proa.engine.outflow import Outflow, Stopped
+from proa.engine.outflow import Outflow
 from proa.engine.own_thread import in_own_thread
 from proa.errors import Internal, NotFound
 from proa.oci import digest as digests
@@ -74,9 +73,7 @@ class Saver:
                     self._images.emit("save", one.image.id, one.image.id)
                 yield flow.pieces(work)
             finally:
-                flow.close()
-                with suppress(Stopped):
-                    await asyncio.shield(work)
+                await flow.end(work)
 
     def _choose(self, names: Iterable[str]) -> dict[str, list[Reference]]:
         """Return the images that `names` call, each with the tags it was called by."""
