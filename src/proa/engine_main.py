@@ -19,6 +19,7 @@ import proa
 from proa import atomic
 from proa.api.hosts import open_hosts
 from proa.api.server import Server
+from proa.engine.containers.publish_policy import POLICIES
 from proa.engine.engine import Engine
 from proa.engine.logs import drivers
 from proa.engine.settings import Settings
@@ -63,6 +64,18 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "default-address-pools",
         {"action": "append", "help": "where networks' subnets come from: base=10.10.0.0/16,size=24"},
     ),
+    "--ip": ("ip", {"help": "host address for ports of the default network (default: all)"}),
+    "--publish-policy": (
+        "publish-policy",
+        {
+            "choices": POLICIES,
+            "help": "how packets reach published ports: direct (default), or by the rules of INPUT: host-input",
+        },
+    ),
+    "--default-network-opt": (
+        "default-network-opts",
+        {"action": "append", "help": "option of new networks that do not say otherwise: driver=name=value"},
+    ),
     "--dns": ("dns", {"action": "append", "help": "DNS server of containers"}),
     "--dns-search": ("dns-search", {"action": "append", "help": "DNS search domain of containers"}),
     "--dns-opt": ("dns-opts", {"action": "append", "help": "DNS option of containers"}),
@@ -92,10 +105,12 @@ _SETTINGS = {
     "max-concurrent-uploads": "max_concurrent_uploads",
     "default-runtime": "default_runtime",
     "default-address-pools": "default_address_pools",
+    "default-network-opts": "default_network_options",
+    "publish-policy": "publish_policy",
     "log-driver": "log_driver",
     "log-opts": "log_options",
 }
-_PLAIN_SETTINGS = ("bridge", "bip", "mtu", "dns", "labels", "runtimes", "debug")
+_PLAIN_SETTINGS = ("bridge", "bip", "mtu", "ip", "dns", "labels", "runtimes", "debug")
 
 
 def main() -> None:
@@ -139,6 +154,8 @@ def _options(arguments: list[str]) -> dict[str, Any]:
         given["runtimes"] = dict(_runtime(text) for text in given["runtimes"])
     if "default-address-pools" in given:
         given["default-address-pools"] = [_pool(text) for text in given["default-address-pools"]]
+    if "default-network-opts" in given:
+        given["default-network-opts"] = _network_options(given["default-network-opts"])
     if "log-opts" in given:
         given["log-opts"] = dict(text.partition("=")[::2] for text in given["log-opts"])
     return configured | given
@@ -151,6 +168,16 @@ def _pool(text: str) -> dict[str, Any]:
             f"invalid value for --default-address-pool: {text!r}: expected base=10.10.0.0/16,size=24"
         )
     return {"base": fields["base"], "size": int(fields["size"])}
+
+
+def _network_options(given: list[str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for text in given:
+        driver, name, value = [*text.split("=", 2), "", ""][:3]
+        if not driver or not name or text.count("=") < 2:
+            raise InvalidArgument(f"invalid value for --default-network-opt: {text!r}: expected driver=name=value")
+        found.setdefault(driver, {})[name] = value
+    return found
 
 
 def _runtime(text: str) -> tuple[str, dict[str, str]]:

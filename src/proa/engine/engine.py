@@ -71,7 +71,9 @@ class Engine:
         self.content = ContentStore(root / "blobs")
         self.layers = Layers(root / "layers", self.trash)
         pools = [Pool(ip_network(pool.base), pool.size) for pool in settings.default_address_pools]
-        self.networks = Networks(self.database, self.events, pools or USER_POOLS)
+        self.networks = Networks(
+            self.database, self.events, pools or USER_POOLS, settings.ip, settings.default_network_options
+        )
         name, table = bridge_names(root)
         self.bridge = DefaultBridge(
             name=settings.bridge or name,

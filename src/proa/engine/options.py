@@ -163,6 +163,7 @@ class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     exposed_ports: list[str] = []  # "80/tcp"
     port_bindings: list[PortBinding] = []
     publish_all: bool = False  # exposed ports without a binding get any port
+    publish_policy: str = ""  # "" is the network's, or the engine's (`containers/publish_policy.py`)
     platform: str = ""
     restart_policy: RestartPolicy = msgspec.field(default_factory=RestartPolicy)
     healthcheck: Healthcheck | None = None

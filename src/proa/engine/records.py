@@ -135,6 +135,7 @@ class Container(msgspec.Struct, kw_only=True):
     mounts: list[MountPoint] = []
     endpoints: dict[str, EndpointRecord] = {}  # by the network's name, in the order of the interfaces
     ports: list[Published] = []  # while it runs
+    publish_policy: str = ""  # that they were published under (`containers/publish_policy.py`)
     request: dict[str, Any] = {}
     warnings: list[str] = []
 

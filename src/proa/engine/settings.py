@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from proa.engine.containers.publish_policy import Policy
+
 DEFAULT_RUNTIME = "proa"
 DEFAULT_LOG_DRIVER = "json-file"
 
@@ -44,6 +46,9 @@ class Settings(msgspec.Struct, kw_only=True):
     bip: str = ""  # address of the default bridge, "172.18.0.1/16"; "" picks a free one
     mtu: int = 0  # 0: the uplink's
     default_address_pools: list[AddressPool] = []  # of all networks; []: Docker's, in smaller pieces
+    ip: str = ""  # the host's address for ports of the default bridge that name none; "" is all
+    publish_policy: Policy = "direct"  # of ports whose container and network say nothing
+    default_network_options: dict[str, dict[str, str]] = {}  # of networks that do not say otherwise, by driver
     dns: list[str] = []
     dns_search: list[str] = []
     dns_options: list[str] = []
@@ -58,6 +63,17 @@ class Settings(msgspec.Struct, kw_only=True):
     notices: list[str] = []  # what whoever asks about the engine is warned of
     log_driver: str = DEFAULT_LOG_DRIVER
     log_options: dict[str, str] = {}  # of containers whose driver is `log_driver`
+
+    def __post_init__(self) -> None:
+        for what, addresses in (
+            ("address to publish ports at", [self.ip] if self.ip else []),
+            ("DNS server", self.dns),
+        ):
+            for text in addresses:
+                try:
+                    ipaddress.ip_address(text)
+                except ValueError:
+                    raise ValueError(f"invalid {what}: {text!r} is no IP address") from None
 
     @property
     def database(self) -> Path:

@@ -114,6 +114,7 @@ class Relay:
             datagrams.close()
 
     def _accept(self, listener: packets.Socket, port: int) -> None:
+        limits.allow_files(len(self._held) + len(self._datagrams) + 2 * len(self._pairs) + _SPARE)
         try:
             client = packets.accept(listener)
         except (BlockingIOError, ConnectionError):

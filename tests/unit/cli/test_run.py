@@ -219,6 +219,11 @@ def test_ephemeral(engine: Recorder, proa: Proa) -> None:
     assert engine.requests[0].json["HostConfig"]["Annotations"] == {"org.proa.ephemeral": "true"}
 
 
+def test_publish_policy(engine: Recorder, proa: Proa) -> None:
+    proa("create", "--publish-policy", "host-input", "busybox")
+    assert engine.requests[0].json["HostConfig"]["Annotations"] == {"org.proa.publish-policy": "host-input"}
+
+
 def test_unexpected_end_of_the_engine(engine: Recorder, proa: Proa) -> None:
     def drop(connection: socket.socket, _reader: BinaryIO) -> None:
         connection.close()

@@ -22,6 +22,7 @@ CONTAINERS = [
     },
     {
         "Id": "b" * 64, "Names": ["/sip"], "HostConfig": {"NetworkMode": "mine"},
+        "NetworkSettings": {"PublishPolicy": "host-input"},
         "Ports": [port(number, number, "0.0.0.0", "udp") for number in range(10_000, 10_100)],
     },
     {"Id": "c" * 64, "Names": ["/probe"], "HostConfig": {"NetworkMode": "host"}, "Ports": []},
@@ -34,7 +35,7 @@ HOST PORT                       OPEN TO                              CONTAINER  
 [::]:8080/tcp                   everybody, by IPv6                   web         80/tcp
 192.0.2.7:9000/tcp              who reaches 192.0.2.7                web         90/tcp
 [::1]:9100/tcp                  this host                            web         91/tcp
-0.0.0.0:10000-10099/udp         everybody, by IPv4                   sip         10000-10099/udp
+0.0.0.0:10000-10099/udp         everybody, by IPv4, by the host's INPUT rules   sip         10000-10099/udp
 """
 
 
@@ -47,7 +48,8 @@ def test_who_gets_at_what(engine: Recorder, proa: Proa) -> None:
     assert [line.split() for line in shown.splitlines()] == [line.split() for line in EXPECTED.splitlines()]
     last = json.loads(proa("system", "ports", "--format", "json").out.splitlines()[-1])
     assert last == {
-        "HostPort": "0.0.0.0:10000-10099/udp", "OpenTo": "everybody, by IPv4", "Container": "sip",
+        "HostPort": "0.0.0.0:10000-10099/udp", "OpenTo": "everybody, by IPv4, by the host's INPUT rules",
+        "Policy": "host-input", "Container": "sip",
         "ContainerPort": "10000-10099/udp", "ID": "b" * 12,
     }  # fmt: skip
     assert proa("system", "ports", "--no-trunc", "--format", "{{.ID}}").out.splitlines()[0] == "c" * 64

@@ -47,7 +47,7 @@ def summary(record: Container, image: str, now: int, version: Version) -> dict[s
         "State": str(record.state.status),
         "Status": status.describe(record.state, now),
         "HostConfig": host_config,
-        "NetworkSettings": {"Networks": networks.endpoints(record)},
+        "NetworkSettings": {"Networks": networks.endpoints(record), **ports.policy_in_force(record)},
         "Mounts": [mount(point) for point in record.mounts],
     }
     return gates.fit("container", document, version)

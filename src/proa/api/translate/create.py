@@ -51,6 +51,7 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         exposed_ports=[_port(text) for text in body.exposed_ports or ()],
         port_bindings=ports.bindings(host.port_bindings),
         publish_all=host.publish_all_ports,
+        publish_policy=ports.policy(annotations, body.labels),
         platform=platform,
         restart_policy=supervision.restart_policy(host.restart_policy, auto_remove=host.auto_remove),
         healthcheck=supervision.healthcheck(body, annotations),

@@ -175,6 +175,7 @@ def _network_settings(record: Container, version: Version) -> dict[str, Any]:
         # A file of the namespace for nsenter(1) and its like; Docker keeps one mounted, Proa leaves no mounts.
         "SandboxKey": f"/proc/{record.state.pid}/ns/net" if record.running else "",
         "Ports": ports.port_map(record),
+        **ports.policy_in_force(record),
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,

@@ -8,6 +8,7 @@ from typing import Any
 
 from proa.api.types import host_config as wire
 from proa.api.types.containers import CreateBody
+from proa.engine.containers import publish_policy
 from proa.engine.containers.republish import joined
 from proa.engine.options import PortBinding
 from proa.engine.records import Container
@@ -30,6 +31,13 @@ def bindings(port_bindings: dict[str, list[wire.PortBinding]]) -> list[PortBindi
         protocol, number = _container_port(port)
         single += [_binding(protocol, number, given) for given in listed or ()]
     return joined(single)
+
+
+def policy(annotations: dict[str, str], labels: dict[str, str]) -> str:
+    """Return the publish policy that an annotation or a label asks for: Docker's body has no such field."""
+    asked = annotations.get(publish_policy.NAME) or labels.get(publish_policy.NAME) or ""
+    publish_policy.check(asked)
+    return asked
 
 
 def check_shared(body: CreateBody) -> None:
@@ -138,6 +146,11 @@ def port_list(record: Container) -> list[dict[str, Any]]:
             for each in hosts
         )
     return found
+
+
+def policy_in_force(record: Container) -> dict[str, str]:
+    """Return what `NetworkSettings` says of a container with published ports beyond Docker's fields."""
+    return {"PublishPolicy": record.publish_policy} if record.publish_policy and port_map(record) else {}
 
 
 def _published(record: Container) -> Iterator[tuple[int, Published, int]]:

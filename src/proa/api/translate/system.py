@@ -132,7 +132,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "InitCommit": {"ID": "", "Expected": ""},
         "SecurityOptions": _security_options(unified),
         "CDISpecDirs": [],
-        "FirewallBackend": {"Driver": "nftables"},
+        "FirewallBackend": {"Driver": "nftables", "Info": [["PublishPolicy", settings.publish_policy]]},
         "Warnings": _warnings(settings.notices),
     }  # fmt: skip
 

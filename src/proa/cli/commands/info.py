@@ -41,6 +41,11 @@ def _debugging(field: str) -> Callable[[dict[str, Any]], Any]:
     return lambda info: info.get(field, "") if info.get("Debug") else ""
 
 
+def _of_firewall(name: str) -> Callable[[dict[str, Any]], Any]:
+    """What the engine tells of its firewall under a name."""
+    return lambda info: dict((info.get("FirewallBackend") or {}).get("Info") or []).get(name, "")
+
+
 def _insecure(info: dict[str, Any]) -> list[tuple[str, None]]:
     """Registries that need no certificate, then networks of such."""
     registries = info.get("RegistryConfig") or {}
@@ -101,6 +106,7 @@ _ROWS: tuple[tuple[str, str | Callable[[dict[str, Any]], Any]], ...] = (
         (mirror, None) for mirror in (info.get("RegistryConfig") or {}).get("Mirrors") or []
     ]),
     ("Live Restore Enabled", "LiveRestoreEnabled"),
+    ("Publish Policy", _of_firewall("PublishPolicy")),
     ("Product License", "ProductLicense"),
     ("Default Address Pools", lambda info: [
         (f" Base: {pool.get('Base')}, Size: {pool.get('Size')}", None)

@@ -18,6 +18,7 @@ _FLAGS = (
 )
 _EVERYBODY = {"0.0.0.0": "everybody, by IPv4", "::": "everybody, by IPv6"}
 _WHOLE_HOST = "host"  # network mode
+_BY_INPUT = "host-input"  # publish policy
 
 
 def _ports(first: int, count: int) -> str:
@@ -37,7 +38,8 @@ def _open_to(one: Any) -> str:
         return "whoever reaches what it listens at"
     if address == "::1" or address.startswith("127."):
         return "this host"
-    return _EVERYBODY.get(address) or f"who reaches {address}"
+    who = _EVERYBODY.get(address) or f"who reaches {address}"
+    return f"{who}, by the host's INPUT rules" if one["Policy"] == _BY_INPUT else who
 
 
 def _listing(truncate: bool) -> Listing:
@@ -46,6 +48,7 @@ def _listing(truncate: bool) -> Listing:
         {
             "HostPort": ("HOST PORT", _host_port),
             "OpenTo": ("OPEN TO", _open_to),
+            "Policy": ("POLICY", lambda one: one["Policy"]),
             "Container": ("CONTAINER", lambda one: one["Container"]),
             "ContainerPort": (
                 "CONTAINER PORT",
@@ -64,7 +67,10 @@ def _entries(containers: list[Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for container in containers:
         names = [name.removeprefix("/") for name in container["Names"]]
-        owner = {"Container": names[0] if names else "", "Id": container["Id"]}
+        owner = {
+            "Container": names[0] if names else "", "Id": container["Id"],
+            "Policy": (container.get("NetworkSettings") or {}).get("PublishPolicy", ""),
+        }  # fmt: skip
         if container["HostConfig"]["NetworkMode"] == _WHOLE_HOST:
             found.append({**owner, "Address": "", "Port": 0, "Protocol": "", "ContainerPort": 0, "Count": 1})
         published = [port for port in container.get("Ports") or [] if port.get("PublicPort")]

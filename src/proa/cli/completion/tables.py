@@ -84,7 +84,7 @@ FLAG_VALUES: dict[str, Source] = {
     "ipc": mode_or_container("host", "none", "private", "shareable"), "link": _ALL,
     "log-driver": words("journald", "json-file", "local", "none", "syslog"),
     "network": network_modes, "pid": mode_or_container("host"), "platform": words("linux/amd64", "linux/arm64"),
-    "pull": words("always", "missing", "never"),
+    "publish-policy": words("direct", "host-input"), "pull": words("always", "missing", "never"),
     "restart": words("always", "no", "on-failure", "unless-stopped"), "runtime": runtimes,
     "security-opt": words("apparmor=", "label=", "no-new-privileges", "seccomp=", "systempaths=unconfined"),
     "signal": _SIGNALS, "stop-signal": _SIGNALS, "type": words("container", "image", "network", "volume"),

@@ -1,4 +1,4 @@
-"""The flags that `run` and `create` share: docker's, `--ephemeral` and `--health-on-failure`."""
+"""The flags that `run` and `create` share: docker's, and Proa's own `--ephemeral` and its like."""
 
 from __future__ import annotations
 
@@ -88,6 +88,12 @@ FLAGS = (
     ("privileged", "", "", "Take away most of what separates the container from the host"),
     ("publish", "p", "list", "Publish a port on the host (host:container)"),
     ("publish-all", "P", "", "Publish all exposed ports on random ports of the host"),
+    (
+        "publish-policy",
+        "",
+        "string",
+        "How packets reach published ports: direct, or by the rules of INPUT: host-input",
+    ),
     ("pull", "", "string", "When to fetch the image (always|missing|never)", "", "missing"),
     ("quiet", "q", "", "Do not show the progress of pulling"),
     ("read-only", "", "", "Mount the root filesystem read-only"),

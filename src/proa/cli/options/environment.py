@@ -71,6 +71,8 @@ def annotations_body(options: Options, body: dict[str, Any]) -> None:
         annotations["org.proa.ephemeral"] = "true"
     if options["health-on-failure"]:
         annotations["org.proa.health-on-failure"] = options["health-on-failure"]
+    if options["publish-policy"]:
+        annotations["org.proa.publish-policy"] = options["publish-policy"]
     body["HostConfig"]["Annotations"] = annotations
 
 

@@ -3,21 +3,24 @@
 The network that a container's default route leads to gets its ports, for IPv4 and IPv6 each. The sockets that
 claim them go to the container's shim and live as long as it; what leads packets is the firewall. So ports
 outlive the engine, and nothing is left of them when a container has ended, whoever sees it. Of the state the
-record is enough: an engine that starts leads the ports of running containers again.
+record is enough: an engine that starts leads the ports of running containers again. Under the publish policy
+host-input (`publish_policy.py`) nothing is led: all connections come to the sockets.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from proa import wording
+from proa.engine.containers import publish_policy
 from proa.engine.networks import routes
 from proa.engine.networks.drivers import bridge_name
 from proa.engine.networks.records import DEFAULT, Network
 from proa.engine.records import Container, EndpointRecord
-from proa.errors import Internal, ProaError
+from proa.errors import Internal, ProaError, Unsupported
 from proa.linux.packets import MAX_DESCRIPTORS
 from proa.network.claims import BindFailure, Claim, Wish, claim, host_has_ipv6
 from proa.network.ports import Ports
@@ -33,6 +36,7 @@ _MOST_SOCKETS = 2  # of a claim
 _AT_ONCE = 1000  # ports named in one message
 _DRIVER = "bridge"  # of networks whose containers are behind this host
 _DEFAULT_ADDRESS = "com.docker.network.bridge.host_binding_ipv4"
+_log = logging.getLogger(__name__)
 
 
 class Publishing:
@@ -60,8 +64,18 @@ class Publishing:
     def resume(self, record: Container, endpoint: EndpointRecord, network: Network) -> None:
         """Lead ports again, whose sockets have been with the shim all the time."""
         leading = self._leading(record)
-        if record.ports and _is_among(endpoint, leading):
-            self._ports.lead(_mappings(record.ports, leading), self._bridge(leading))
+        if not record.ports or not _is_among(endpoint, leading):
+            return
+        mappings = _mappings(record.ports, leading)
+        record.publish_policy = self._policy(record, leading)
+        if record.publish_policy == "direct":
+            self._ports.lead(mappings, self._bridge(leading))
+            return
+        self._ports.withdraw(mappings)  # an earlier engine may have led datagrams that go on flowing
+        try:
+            publish_policy.check_relayed(record.ports)
+        except Unsupported as error:
+            _log.warning("container %s: %s", record.name, error.message)
 
     def end(self, record: Container, endpoint: EndpointRecord, network: Network | None) -> None:
         """Lead ports nowhere, or to the network that is left to a container that goes on."""
@@ -114,6 +128,9 @@ class Publishing:
 
     async def _publish(self, record: Container, leading: _Leading, options: ContainerOptions) -> list[Published]:
         target = _addresses(leading)
+        record.publish_policy = self._policy(record, leading)
+        if record.publish_policy != "direct":
+            publish_policy.check_relayed(_asked_for(options))
         published: list[Published] = []
         ports: list[Published] = []
         claims = self._claims(record, options, leading, target, published)
@@ -122,7 +139,7 @@ class Publishing:
                 await self._hand_over(record, batch, target)
             ports = _in_order(published)
             if ports:
-                await self._lead(ports, leading)
+                await self._lead(record, ports, leading)
         except BaseException:
             self._ports.withdraw(_mappings(ports, leading))  # also what is led just now
             if record.running:
@@ -178,10 +195,17 @@ class Publishing:
             chosen=str(failure.port) if wish.is_choice else "",
         )
 
+    def _policy(self, record: Container, leading: _Leading) -> str:
+        default = self._containers.settings.publish_policy
+        return publish_policy.policy(record.options, self._network(leading), default)
+
+    def _network(self, leading: _Leading) -> Network | None:
+        place = leading[0] or leading[1]
+        return self._containers.networks.named(place.network) if place else None
+
     def _host_addresses(self, leading: _Leading) -> tuple[str, ...]:
         """Return the host's addresses for ports that name none."""
-        place = leading[0] or leading[1]
-        network = self._containers.networks.named(place.network) if place else None
+        network = self._network(leading)
         default = network.options.get(_DEFAULT_ADDRESS, ANY4) if network else ANY4
         if default != ANY4:
             return (default,)
@@ -189,10 +213,13 @@ class Publishing:
 
     async def _move(self, record: Container, leading: _Leading) -> None:
         """Lead the ports of a running container to other places of it."""
+        record.publish_policy = self._policy(record, leading)
         await self._connection(record).request("ports", ports=[], addresses=_addresses(leading))
-        await self._lead(record.ports, leading)
+        await self._lead(record, record.ports, leading)
 
-    async def _lead(self, ports: Sequence[Published], leading: _Leading) -> None:
+    async def _lead(self, record: Container, ports: Sequence[Published], leading: _Leading) -> None:
+        if record.publish_policy != "direct":
+            return
         await asyncio.wrap_future(self._ports.lead(_mappings(ports, leading), self._bridge(leading)))
 
     async def _give_back(self, record: Container) -> None:
@@ -240,6 +267,15 @@ def _mappings(ports: Sequence[Published], leading: _Leading) -> list[Mapping]:
 def wanted(options: ContainerOptions) -> bool:
     """Whether any port is to be published."""
     return bool(options.port_bindings or (options.publish_all and options.exposed_ports))
+
+
+def _asked_for(options: ContainerOptions) -> Iterator[Published]:
+    """Yield every port that is to be published, at no address yet."""
+    for each in options.port_bindings:
+        yield Published(each.protocol, "", 0, each.port)
+    if options.publish_all:
+        for protocol, port in sorted(_exposed(options.exposed_ports)):
+            yield Published(protocol, "", 0, port)
 
 
 def wishes(options: ContainerOptions, default: tuple[str, ...], target: tuple[str, str]) -> Iterator[Wish]:

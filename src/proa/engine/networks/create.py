@@ -50,6 +50,9 @@ def _described(networks: Networks, wanted: NetworkOptions) -> Network:
     """Return the record of what is asked for, without addresses that have to be chosen."""
     if wanted.config_from:
         wanted = _from_template(networks, wanted)
+    elif not wanted.config_only:
+        defaults = networks.default_options.get(wanted.driver or "bridge", {})
+        wanted = msgspec.structs.replace(wanted, options={**defaults, **wanted.options})
     _check(wanted)
     return Network(
         id=ids.new_id(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +22,7 @@ from proa.errors import ProaError, Unavailable
 from proa.network import bridge as kernel
 from proa.network.default_bridge import DefaultBridge
 from proa.network.live import LiveNetwork
+from proa.network.published import ANY4
 from proa.network.subnets import USER_POOLS, Pool
 
 if TYPE_CHECKING:
@@ -31,9 +32,20 @@ _log = logging.getLogger(__name__)
 
 
 class Networks:
-    """Networks by name, id or unique prefix; their ids stay the same for the life of the data root."""
+    """Networks by name, id or unique prefix; their ids stay the same for the life of the data root.
 
-    def __init__(self, database: Database, events: Events, pools: Sequence[Pool] = USER_POOLS) -> None:
+    `publish_at` is the host's address for ports of the default network that name none; `defaults` are, by driver,
+    the options of networks that do not say otherwise.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        events: Events,
+        pools: Sequence[Pool] = USER_POOLS,
+        publish_at: str = "",
+        defaults: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self._database = database
         rows = database.rows("SELECT record FROM networks")
         records = [msgspec.json.decode(data, type=Network) for (data,) in rows]
@@ -41,6 +53,8 @@ class Networks:
         self._live: dict[str, LiveNetwork] = {}
         self._events = events
         self.pools = pools
+        self._publish_at = publish_at
+        self.default_options = defaults or {}
         self.lock = asyncio.Lock()  # held while networks come and go
         self.arriving: Counter[str] = Counter()  # how many containers are about to be on a network, by its id
         self.companions: list[Companion] = []
@@ -118,7 +132,7 @@ class Networks:
             "com.docker.network.bridge.default_bridge": "true",
             "com.docker.network.bridge.enable_icc": "true",
             "com.docker.network.bridge.enable_ip_masquerade": "true",
-            "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+            drivers.HOST_BINDING: self._publish_at or ANY4,
             "com.docker.network.bridge.name": bridge.name,
             "com.docker.network.driver.mtu": str(bridge.mtu),
         }

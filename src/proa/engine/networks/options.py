@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from proa.engine.containers import publish_policy
 from proa.engine.networks import drivers
 from proa.engine.networks.records import Subnet
 from proa.errors import InvalidArgument, Unsupported
@@ -72,6 +73,7 @@ _BRIDGE_OPTIONS = (
     _Option(drivers.HOST_BINDING, _address),
     _Option(drivers.GATEWAY_MODE, _gateway_mode),
     _Option(drivers.GATEWAY_MODE6, _gateway_mode),
+    _Option(publish_policy.NAME, publish_policy.check),
 )
 _LARGEST_MTU = 65535
 _LONGEST_INTERFACE = 15  # bytes; <linux/if.h> IFNAMSIZ
