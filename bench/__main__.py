@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import latency, names, networks, peers, ports, report, volume
+from bench import latency, names, networks, peers, ports, report, store, volume
 from bench.measure import Comparison
 from rig import standard
 from rig.engine import Engine
 from rig.registry import Registry
 
-GROUPS = ("api", "command", "at-once", "idle", "names", "networks", "ports", "pull")
+GROUPS = ("api", "command", "at-once", "idle", "names", "networks", "ports", "pull", "store")
 
 
 def main() -> None:
@@ -57,6 +57,7 @@ def measure(options: argparse.Namespace) -> Iterator[Comparison]:
                 "names": lambda engines: names.names(engines, options.rounds),
                 "networks": lambda engines: networks.networks(engines, options.rounds),
                 "ports": lambda engines: ports.ports(engines, options.rounds),
+                "store": lambda engines: store.store(engines, options.rounds),
                 "idle": lambda engines: volume.idle(engines, options.idle),
             }
             if set(wanted) & set(on_disk):

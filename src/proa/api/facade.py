@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from proa.engine.networks.options import NetworkOptions
 from proa.engine.networks.records import Network
 from proa.engine.options import ContainerOptions, EndpointOptions, PortBinding, Resources, RestartPolicy
-from proa.engine.records import Container, Exec
+from proa.engine.records import Container, Exec, Snapshot
 from proa.engine.requests import AttachRequest, Created, ExecOptions, ExitStatus
 from proa.engine.runtimes import Runtimes
 from proa.engine.settings import Settings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from proa.engine.containers.archive import PathStat
+    from proa.engine.containers.fork import Forked
     from proa.engine.containers.stats import Sample
     from proa.engine.events import Event
     from proa.engine.images.history import HistoryItem
@@ -115,6 +116,19 @@ class Containers(Protocol):
     async def disconnect(self, network: str, name: str, *, force: bool = False) -> None: ...
     async def remove_network(self, name: str) -> None: ...
     async def prune_networks(self, filters: Filters) -> list[str]: ...
+
+
+class Snapshots(Protocol):
+    """What containers have written, kept and copied."""
+
+    def list(self, container: str) -> Sequence[Snapshot]: ...
+    async def take(self, container: str, name: str = "") -> Snapshot: ...
+    async def remove(self, container: str, name: str) -> None: ...
+    async def rewind(self, container: str, name: str) -> None: ...
+    async def fork(
+        self, container: str, count: int = 1, prefix: str = "", snapshot: str = "", *, start: bool = False
+    ) -> Sequence[Forked]: ...
+    async def size(self, layers: Sequence[str]) -> int: ...
 
 
 class Execs(Protocol):
@@ -254,6 +268,8 @@ class Engine(Protocol):
     def runtimes(self) -> Runtimes: ...
     @property
     def containers(self) -> Containers: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
     @property
     def execs(self) -> Execs: ...
     @property

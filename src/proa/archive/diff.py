@@ -1,7 +1,6 @@
-"""What a container's writable layer changes in the layers below it (`docker diff`).
+"""What a container's writable layers change in the layers below them (`docker diff`).
 
-The writable layer may be in use: every directory is opened without following links, and what vanishes
-meanwhile is left out.
+The topmost may be in use: what vanishes meanwhile is left out.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from proa.archive import attributes
-from proa.archive.directories import OPEN_DIRECTORY
+from proa.archive.delta import Delta, Entry
 from proa.archive.lowers import Level, Lowers
-from proa.archive.overlay import is_opaque, is_whiteout
-from proa.archive.tree import entries, opened
+from proa.archive.overlay import is_whiteout
 
 
 class Kind(IntEnum):
@@ -34,18 +32,14 @@ class Change(NamedTuple):
     kind: Kind
 
 
-def changes(upper: str | os.PathLike[str], lowers: Sequence[str | os.PathLike[str]]) -> list[Change]:
-    """Return how the directory `upper` changes what `lowers` (topmost first) show, sorted by path.
+def changes(uppers: Sequence[str | os.PathLike[str]], lowers: Sequence[str | os.PathLike[str]]) -> list[Change]:
+    """Return how the directories `uppers` change what `lowers` show, sorted by path; both are topmost first.
 
     As Docker's: a file is modified when owner, mode, size, time or attributes differ; a directory when its
     owner, mode or attributes do, or anything in it is changed; below a deleted directory nothing is listed.
     """
-    root = os.open(upper, OPEN_DIRECTORY)
-    try:
-        with Lowers(lowers) as stack:
-            found = dict(_compare(root, stack))
-    finally:
-        os.close(root)
+    with Delta(uppers) as delta, Lowers(lowers) as stack:
+        found = dict(_compare(delta, stack))
     for path in list(found):
         parent = path.rpartition(b"/")[0]
         while parent and parent not in found:
@@ -54,36 +48,37 @@ def changes(upper: str | os.PathLike[str], lowers: Sequence[str | os.PathLike[st
     return [Change("/" + os.fsdecode(path), kind) for path, kind in sorted(found.items())]
 
 
-def _compare(root: int, stack: Lowers) -> Iterator[tuple[bytes, Kind]]:
+def _compare(delta: Delta, stack: Lowers) -> Iterator[tuple[bytes, Kind]]:
     """Yield what is changed, without the directories that are only because something in them is."""
-    pending: list[tuple[bytes, Level]] = [(b"", stack.root)]
+    pending: list[tuple[bytes, Level, Level, bool]] = [(b"", delta.root, stack.root, False)]
     while pending:
-        path, level = pending.pop()
-        with opened(root, path) as directory:
-            here = entries(directory)
+        path, own, level, hides = pending.pop()
+        with delta.contents(own, path) as here:
             # A directory made anew in the place of a deleted one hides all that is not in it.
-            if directory is not None and level and path and is_opaque(directory):
-                for name in stack.names(level, path) - {name for name, _ in here}:
+            if hides and level:
+                for name in stack.names(level, path) - {entry.name for entry in here}:
                     yield path + b"/" + name, Kind.DELETED
-            for name, status in here:
-                child = path + b"/" + name if path else name
+            for entry in here:
+                child = path + b"/" + entry.name if path else entry.name
                 below = stack.find(level, child)
-                if is_whiteout(status):
+                if is_whiteout(entry.status):
                     if below is not None:
                         yield child, Kind.DELETED
                     continue
                 if below is None:
                     yield child, Kind.ADDED
-                elif directory is not None and _differs(directory, name, status, child, below):
+                elif _differs(entry, child, below):
                     yield child, Kind.MODIFIED
-                if stat.S_ISDIR(status.st_mode):
-                    pending.append((child, stack.enter(level, child) if below is not None else ()))
+                if stat.S_ISDIR(entry.status.st_mode):
+                    deeper, hidden = delta.enter(own, child)
+                    if deeper:  # else it vanished meanwhile
+                        pending.append(
+                            (child, deeper, stack.enter(level, child) if below is not None else (), hidden)
+                        )
 
 
-def _differs(
-    directory: int, name: bytes, status: os.stat_result, path: bytes, below: tuple[int, os.stat_result]
-) -> bool:
-    layer, old = below
+def _differs(entry: Entry, path: bytes, below: tuple[int, os.stat_result]) -> bool:
+    (layer, old), status = below, entry.status
     if (status.st_mode, status.st_uid, status.st_gid, status.st_rdev) != (
         old.st_mode,
         old.st_uid,
@@ -97,7 +92,7 @@ def _differs(
     ):
         return True
     try:
-        here = attributes.get_all(attributes.of_name(directory, name))
+        here = attributes.get_all(attributes.of_name(entry.directory, entry.name))
     except FileNotFoundError:
         return False
     return here != attributes.get_all(attributes.of_name(layer, path))

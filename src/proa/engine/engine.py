@@ -20,10 +20,11 @@ from pathlib import Path
 
 from proa import cgroups
 from proa.content import ContentStore
-from proa.engine.containers import adopt, mountpoints
+from proa.engine.containers import adopt, mountpoints, sealing
 from proa.engine.containers.containers import Containers
 from proa.engine.containers.launching import Launcher
 from proa.engine.containers.publishing import Publishing
+from proa.engine.containers.snapshots import Snapshots
 from proa.engine.database import Database
 from proa.engine.events import Events
 from proa.engine.images.commit import Committer
@@ -137,6 +138,7 @@ class Engine:
             images=self.images, database=self.database, content=self.content, layers=self.layers
         )
         self.execs = self.containers.execs
+        self.snapshots = Snapshots(self.containers)
 
     @classmethod
     @asynccontextmanager
@@ -155,6 +157,7 @@ class Engine:
         """Take up the state that the disk and the running shims have."""
         self.launcher.start()
         self.isolated.start()
+        sealing.recover(self.containers)
         self.images.sweep()
         for chain_id in await self.puller.repair():
             _log.warning("layer %s was lost; pull its images again", chain_id)

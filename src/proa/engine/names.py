@@ -65,6 +65,11 @@ def random_name(taken: Callable[[str], bool]) -> str:
     return short(new_id())
 
 
+def is_name(name: str) -> bool:
+    """Whether `name` is made as the names of containers are, without a slash."""
+    return bool(_NAME.fullmatch(name))
+
+
 def validate_container_name(name: str) -> str:
     """Return a container's name without the leading slash. Raises `InvalidArgument` in Docker's words."""
     bare = name.removeprefix("/")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from proa.engine.options import ContainerOptions, EndpointOptions
-from proa.errors import Conflict
+from proa.errors import Conflict, InvalidArgument, NotFound
 from proa.network.published import Published
 
 
@@ -120,6 +120,15 @@ class EndpointRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
         return EndpointRecord(network=self.network, network_id=self.network_id, wishes=self.wishes)
 
 
+class Snapshot(msgspec.Struct, kw_only=True, frozen=True):
+    """What a container had written at one moment: layers above its image's."""
+
+    id: str
+    name: str  # unique among those of its container
+    created: int  # nanoseconds since the epoch
+    sealed: list[str]  # keys of layers, base first
+
+
 class Container(msgspec.Struct, kw_only=True):
     """One container. `request` is the API's create body as it came, for `inspect` and tools."""
 
@@ -127,7 +136,7 @@ class Container(msgspec.Struct, kw_only=True):
     name: str  # without the leading slash
     created: int  # nanoseconds since the epoch
     image_id: str  # digest of the image's configuration
-    layers: list[str]  # chain IDs, base first
+    layers: list[str]  # of its image: chain IDs, base first
     options: ContainerOptions  # merged with the image's configuration
     path: str = ""
     args: list[str] = []
@@ -138,6 +147,24 @@ class Container(msgspec.Struct, kw_only=True):
     publish_policy: str = ""  # that they were published under (`containers/publish_policy.py`)
     request: dict[str, Any] = {}
     warnings: list[str] = []
+    sealed: list[str] = []  # keys of layers between those of the image and its own: base first, shared
+    snapshots: list[Snapshot] = []  # the oldest first
+    # What is still to be done to the writable directory: it becomes the last of `sealed`, or is thrown away.
+    unfinished: Literal["", "seal", "drop"] = ""
+
+    def own_layers(self) -> set[str]:
+        """Return the keys of the layers that it needs beside its image's, for itself and its snapshots."""
+        return {*self.sealed, *(layer for snapshot in self.snapshots for layer in snapshot.sealed)}
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Return the snapshot of a name, an identifier or a unique prefix of one; raises `NotFound`."""
+        found = [each for each in self.snapshots if name in (each.name, each.id)]
+        found = found or [each for each in self.snapshots if name and each.id.startswith(name)]
+        if len(found) > 1:
+            raise InvalidArgument(f"several snapshots of container {self.name} begin with {name}")
+        if not found:
+            raise NotFound(f"no such snapshot of container {self.name}: {name}")
+        return found[0]
 
     @property
     def running(self) -> bool:

@@ -102,6 +102,18 @@ class Layers:
             self.discard(directory)
         self._durability.settle()
 
+    def adopt(self, directory: Path, key: str) -> None:
+        """Make a container's writable directory, or a prepared copy of one, the layer `key` by renaming it.
+
+        It has no chain ID: `key` is 64 random hexadecimal digits. If the layer is there already, nothing is
+        done: an earlier attempt came so far. Raises `OSError`.
+        """
+        try:
+            directory.rename(self.root / name_of(key))
+        except FileNotFoundError:
+            if not self.has(key):
+                raise
+
     def clear(self, directory: Path) -> None:
         """Empty a prepared directory: what was unpacked into it is not wanted after all."""
         self.trash.discard(directory)

@@ -72,11 +72,11 @@ class Container:
 
     def layer(self) -> bytes:
         pieces: list[bytes] = []
-        write_layer(self.upper, self.lowers, pieces.append)
+        write_layer([self.upper], self.lowers, pieces.append)
         return b"".join(pieces)
 
     def changes(self) -> dict[str, str]:
-        return {path: "CAD"[kind] for path, kind in changes(self.upper, self.lowers)}
+        return {path: "CAD"[kind] for path, kind in changes([self.upper], self.lowers)}
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_umoci_reproduces_the_tree(container: Container) -> None:
         os.removexattr(root / "etc/passwd", "user.empty")  # Go's reader takes an empty record for none
         seen = describe(root, skip=OVERLAY_OWN)
     pieces: list[bytes] = []
-    write_layer(container.base, [], pieces.append)
+    write_layer([container.base], [], pieces.append)
     image = oci_layout(container.place, [b"".join(pieces), container.layer()])
     bundle = container.place / "bundle"
     subprocess.run(["umoci", "unpack", "--image", f"{image}:latest", bundle], check=True, capture_output=True)

@@ -39,7 +39,7 @@ def engine(engine: Recorder) -> Recorder:
 # Words, of which the last one is being written; candidates; what the shell is to do (2: no space, 4: no files).
 OFFERED = [
     ("ru", ["run"], 4),
-    ("container re", ["rename", "restart"], 4),
+    ("container re", ["rename", "restart", "rewind"], 4),
     ("container remo", [], 4),
     ("volume ''", ["create", "inspect", "ls", "prune", "rm", "update"], 4),
     ("system di", [], 4),

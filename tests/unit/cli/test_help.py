@@ -25,7 +25,10 @@ OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}, "update": {"publi
 USAGES = {"builder prune": "", "completion fish": "", "completion zsh": ""}
 
 # Commands that docker has not, or is silent about.
-OWN_COMMANDS = {"system dial-stdio", "system ports"}
+OWN_COMMANDS = {
+    "container fork", "container rewind", "container snapshot", "snapshot create", "snapshot list", "snapshot ls",
+    "snapshot remove", "snapshot rm", "system dial-stdio", "system ports",
+}  # fmt: skip
 COMMANDS = [
     *(name for name in TOP),
     *(words for group in GROUPS for name in GROUPS[group][1] if (words := f"{group} {name}") not in OWN_COMMANDS),

@@ -38,6 +38,7 @@ _STOP = (
     integer("t", "Seconds to wait before the container is killed; -1 waits for ever"),
     text("signal", "Signal to send instead of the container's own", since=(1, 42)),
 )
+_SNAPSHOT = text("snapshot", "Its name, its identifier or the beginning of that", required=True)
 _PATH = text("path", "Path in the container", required=True)
 
 OPERATIONS: dict[str, Operation] = {
@@ -123,6 +124,26 @@ OPERATIONS: dict[str, Operation] = {
     "containers.update:update": Operation("Change a container's limits and restart policy", body=HostConfig),
     "containers.ports:change": Operation(
         "Publish more ports of a container, and fewer, at once if it runs", body=PortsChange
+    ),
+    "containers.snapshots:list_snapshots": Operation("List what was kept of a container, the oldest first"),
+    "containers.snapshots:take": Operation(
+        "Keep what a container has written",
+        (text("name", "Name of the snapshot; one is made up without"),),
+        answers=CREATED,
+    ),
+    "containers.snapshots:remove": Operation("Forget a snapshot of a container", (_SNAPSHOT,), answers=DONE),
+    "containers.snapshots:rewind": Operation(
+        "Let a container that does not run have what it had at a snapshot", (_SNAPSHOT,), answers=DONE
+    ),
+    "containers.snapshots:fork": Operation(
+        "Make copies of a container that begin with what it has written",
+        (
+            integer("count", "How many; 1 without"),
+            text("name", "They are called this, with -1, -2 and so on behind; names are made up without"),
+            text("snapshot", "What it had at this snapshot, instead of what it has now"),
+            flag("start", "Start them"),
+        ),
+        answers=CREATED,
     ),
     "containers.archive:export": Operation("Read a container's whole root as tar", answers={200: BYTES}),
     "containers.archive:status": Operation(

@@ -34,6 +34,8 @@ async def document(engine: Engine, kinds: Collection[str], version: Version) -> 
             }
             for record in engine.containers.all()
         ]
+        if layers := await _sealed(engine):
+            answer["Snapshots"] = layers
     if "volume" in kinds:
         answer["Volumes"] = await _volumes(engine)
     answer["BuildCache"] = [] if "build-cache" in kinds else None
@@ -64,6 +66,21 @@ async def _sizes(engine: Engine, identifier: str) -> dict[str, int]:
     except NotFound:  # removed meanwhile
         return {}
     return {name: size for name, size in sizes.items() if size}  # as Docker does
+
+
+async def _sealed(engine: Engine) -> list[dict[str, Any]]:
+    """Return the layers that containers share after snapshots and forks, which Docker has nothing like."""
+    records = engine.containers.all()
+    containers = Counter(key for record in records for key in record.sealed)
+    snapshots = Counter(key for record in records for each in record.snapshots for key in each.sealed)
+    rows = []
+    for key in sorted(containers.keys() | snapshots.keys()):
+        try:
+            size = await engine.snapshots.size([key])
+        except NotFound:  # removed meanwhile
+            continue
+        rows.append({"Id": key, "Size": size, "Containers": containers[key], "Snapshots": snapshots[key]})
+    return rows
 
 
 async def _volumes(engine: Engine) -> list[dict[str, Any]]:

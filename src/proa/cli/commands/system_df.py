@@ -28,7 +28,7 @@ _SHORT = 12  # characters of an identifier of the cache
 
 # The kinds, and what the engine's answer calls them.
 _KINDS = (("Images", "Images"), ("Containers", "Containers"), ("Local Volumes", "Volumes"),
-          ("Build Cache", "BuildCache"))  # fmt: skip
+          ("Build Cache", "BuildCache"), ("Snapshots", "Snapshots"))  # fmt: skip
 
 
 class _Sum:
@@ -77,8 +77,15 @@ def _cache(records: list[Usage], _layers: int) -> tuple[int, int, int]:
     return sum(record["InUse"] for record in records), sum(record["Size"] for record in own), unused
 
 
+def _snapshots(layers: list[Usage], _layers: int) -> tuple[int, int, int]:
+    """Layers below those of containers; what only snapshots need can be freed."""
+    kept = [layer for layer in layers if not layer["Containers"]]
+    return len(layers) - len(kept), sum(layer["Size"] for layer in layers), sum(layer["Size"] for layer in kept)
+
+
 _SUMS: dict[str, Callable[[list[Usage], int], tuple[int, int, int]]] = {
     "Images": _images, "Containers": _containers, "Local Volumes": _volumes, "Build Cache": _cache,
+    "Snapshots": _snapshots,
 }  # fmt: skip
 
 _SUMMARY = Listing(
@@ -140,6 +147,19 @@ def _cache_listing(truncate: bool) -> Listing:
     )
 
 
+def _layer_listing(truncate: bool) -> Listing:
+    return Listing(
+        "*formatter.snapshotLayerContext",
+        {
+            "ID": ("LAYER ID", lambda layer: layer["Id"][:_SHORT] if truncate else layer["Id"]),
+            "Size": ("SIZE", lambda layer: bytes_size(layer["Size"])),
+            "Containers": ("CONTAINERS", lambda layer: str(layer["Containers"])),
+            "Snapshots": ("SNAPSHOTS", lambda layer: str(layer["Snapshots"])),
+        },
+        ("ID", "Size", "Containers", "Snapshots"),
+    )
+
+
 class _Section:
     """Every object of a kind: their listing, their rows, and the columns of the table."""
 
@@ -161,7 +181,7 @@ def _sections(usage: Usage, truncate: bool) -> dict[str, _Section]:
     containers = [{**one, "SizeRootFs": 0} for one in usage.get("Containers") or []]
     volumes, cache = usage.get("Volumes") or [], usage.get("BuildCache") or []
     built = bytes_size(_Sum("Build Cache", usage).size)
-    return {
+    sections = {
         "Images": _Section(
             "Images space usage:", images.listing(truncate), named,
             ("Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"),
@@ -173,6 +193,9 @@ def _sections(usage: Usage, truncate: bool) -> dict[str, _Section]:
         "Volumes": _Section("Local Volumes space usage:", volume_ls.LISTING, volumes, ("Name", "Links", "Size")),
         "BuildCache": _Section(f"Build cache usage: {built}", _cache_listing(truncate), cache, ()),
     }  # fmt: skip
+    if layers := usage.get("Snapshots"):
+        sections["Snapshots"] = _Section("Snapshots space usage:", _layer_listing(truncate), layers, ())
+    return sections
 
 
 def _table(usage: Usage) -> list[str]:
@@ -202,7 +225,8 @@ def _run(invocation: Invocation) -> None:
     usage = invocation.client.get("/system/df")
     form = invocation["format"]
     if not invocation["verbose"]:
-        invocation.print(*_SUMMARY.lines([_Sum(kind, usage) for kind, _ in _KINDS], form))
+        kinds = [kind for kind, name in _KINDS if name != "Snapshots" or usage.get(name)]  # docker has none
+        invocation.print(*_SUMMARY.lines([_Sum(kind, usage) for kind in kinds], form))
     elif form in ("", "table"):
         invocation.print(*_table(usage))
     else:

@@ -59,6 +59,14 @@ def _name(container: Any) -> str:
     return min((str(name).removeprefix("/") for name in container["Names"]), key=lambda name: name.count("/"))
 
 
+def snapshots(invocation: Invocation, _last: str) -> Candidates:
+    """The snapshots of the container that is named before."""
+    if not invocation.arguments:
+        return NOTHING
+    found = _get(invocation, f"/proa/containers/{invocation.arguments[0]}/snapshots")
+    return Candidates((one["Name"], one["Created"]) for one in found)
+
+
 def images(invocation: Invocation, last: str) -> Candidates:
     found = _get(invocation, "/images/json")
     names = [tag for one in found for tag in one.get("RepoTags") or [] if tag != "<none>:<none>"]

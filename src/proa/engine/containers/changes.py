@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from proa.archive import diff
 from proa.archive.diff import Change
 from proa.archive.tree import tree_size
+from proa.engine.containers import sealing
 from proa.engine.records import Container
+from proa.snapshots.overlay import UPPER
 
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
@@ -18,20 +20,15 @@ if TYPE_CHECKING:
 
 async def of(containers: Containers, record: Container) -> list[Change]:
     """Return the changes sorted by path, as `docker diff` counts them. Works while the container runs."""
-    upper = containers.directory(record) / "upper"
-    names = containers.layers.stack(record.layers)
-    return await asyncio.to_thread(_changes, upper, [containers.layers.root / name for name in names])
+    lowers = [containers.layers.root / name for name in containers.layers.stack(record.layers)]
+    async with containers.steady.use(record):
+        uppers = sealing.directories(containers, record)
+        return await asyncio.to_thread(diff.changes, uppers, lowers)
 
 
 async def size_rw(containers: Containers, record: Container) -> int:
-    """Return the bytes in the files that a container made or changed."""
-    return await asyncio.to_thread(_size, containers.directory(record) / "upper")
-
-
-def _changes(upper: Path, lowers: list[Path]) -> list[Change]:
-    if not upper.is_dir():  # never started
-        return []
-    return diff.changes(upper, lowers)
+    """Return the bytes in the files that a container made or changed, since its layer was sealed last."""
+    return await asyncio.to_thread(_size, containers.directory(record) / UPPER)
 
 
 def _size(upper: Path) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from proa.engine.containers import sealing
 from proa.engine.images import new_image
 from proa.engine.records import Container, Status
 from proa.errors import Conflict
@@ -34,11 +35,11 @@ async def commit(
     """
     if record.state.status in _GOING:
         raise Conflict(f"You cannot commit container {record.id} which is {_GOING[record.state.status]}")
-    async with containers.holds.hold(record) if pause else nullcontext():
+    async with containers.holds.hold(record) if pause else nullcontext(), containers.steady.use(record):
         try:
             image_id = await containers.committer.commit(
                 record,
-                containers.directory(record) / "upper",
+                sealing.directories(containers, record),
                 repository=repository,
                 tag=tag,
                 comment=comment,

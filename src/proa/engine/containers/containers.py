@@ -46,6 +46,7 @@ from proa.engine.containers.restarts import Restarts
 from proa.engine.containers.run import Run
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
 from proa.engine.containers.stats import Sample, Sampling
+from proa.engine.containers.steady import Steady
 from proa.engine.containers.store import ContainerStore
 from proa.engine.containers.streams import Streams
 from proa.engine.containers.wait import Waiters
@@ -69,11 +70,11 @@ from proa.engine.volumes.volumes import Volumes
 from proa.network.default_bridge import DefaultBridge
 from proa.network.isolated import IsolatedPool
 from proa.snapshots.layers import Layers
-from proa.snapshots.overlay import make_writable, overlay_mount
+from proa.snapshots.overlay import UPPER, WORK, make_writable, overlay_mount
 from proa.snapshots.trash import Trash
 
 _log = logging.getLogger(__name__)
-_VOLATILE_MARK = ("work", "work", "incompat")  # overlayfs leaves it in its work directory
+_VOLATILE_MARK = (WORK, "work", "incompat")  # overlayfs leaves it in its work directory
 
 
 class Containers:
@@ -96,6 +97,7 @@ class Containers:
         trash: Trash,
     ) -> None:
         self.settings = settings
+        self.database = database
         self.store = ContainerStore(database)
         self.events = events
         self.layers = layers
@@ -115,6 +117,7 @@ class Containers:
         self.waiters = Waiters()
         self.runs: dict[str, Run] = {}
         self.holds = Holds(self)
+        self.steady = Steady(self)
         self.execs = Execs(self)
         self.probing = Probing(self)
         self.restarts = Restarts(self)
@@ -306,13 +309,14 @@ class Containers:
         # Nobody needs such a layer after a crash of the host, so it is never synced (overlayfs.rst, "Volatile
         # mount"); the mark of an earlier run would forbid the next one.
         options = ["volatile"] if record.options.auto_remove or record.options.ephemeral else []
-        if not os.path.exists(f"{directory}/upper"):
+        if not os.path.exists(f"{directory}/{UPPER}"):
             self.get(record.id)  # one that was removed meanwhile must not come back
             os.makedirs(directory, mode=0o710, exist_ok=True)
-            make_writable(directory)
+            like = self.layers.directory(record.sealed[-1]) if record.sealed else None
+            make_writable(directory, like)
         elif options:
             shutil.rmtree(Path(directory, *_VOLATILE_MARK), ignore_errors=True)
-        mounted = overlay_mount(self.layers, record.layers, directory)
+        mounted = overlay_mount(self.layers, [*record.layers, *record.sealed], directory)
         return {**mounted, "mountpoint": str(self.settings.exec_root / "rootfs"), "options": options}
 
     def cgroup_path(self, record: Container) -> str:

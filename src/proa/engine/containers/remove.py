@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proa.engine.containers import mountpoints, stop
+from proa.engine.containers import mountpoints, sealing, stop
 from proa.engine.containers.runtime_files import clear
 from proa.engine.containers.shims import ShimError, ShimGone
 from proa.engine.records import Container, Status
@@ -70,6 +70,7 @@ async def remove_now(containers: Containers, record: Container, *, volumes: bool
     # Usually gone since the end of the last run; a start that the engine did not survive leaves it.
     clear(containers.settings.runtime_directory(record.id))
     containers.store.delete(record)
+    sealing.release(containers, record.own_layers())
     mountpoints.release(containers, record, anonymous=volumes)
     if not containers.images.store.has(record.image_id):
         containers.images.release_layers(record.layers)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from proa import times, wording
 from proa.engine import propagation, spec
-from proa.engine.containers import ending, files, links, mountpoints, namespaces
+from proa.engine.containers import ending, files, links, mountpoints, namespaces, sealing
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear, make, write_json
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
@@ -51,6 +51,7 @@ async def start(containers: Containers, record: Container, *, automatic: bool = 
         raise NotModified(f"container {record.id} is already running")
     if record.state.status == Status.REMOVING:
         raise Conflict("container is marked for removal and cannot be started")
+    await sealing.finish(containers, record)
     run = containers.runs.get(record.id) or Run()
     containers.runs[record.id] = run
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -25,7 +26,7 @@ class ContainerStore:
     """Every change is written through; a reader sees the record that the database has.
 
     What has happened anyway (an exit, a removal) counts even where the disk is full: the write is owed, and
-    tried again until it succeeds. Only `insert` and `rename`, which somebody asks for, raise.
+    tried again until it succeeds. Only `insert`, `change` and `rename`, which somebody asks for, raise.
     """
 
     def __init__(self, database: Database) -> None:
@@ -53,6 +54,28 @@ class ContainerStore:
         )
         self._records[record.id] = record
         self._names[record.name] = record.id
+
+    def change(self, record: Container, changes: dict[str, Any], new: Sequence[Container] = ()) -> None:
+        """Give fields of a record other values and add containers: all of it or nothing.
+
+        Raises `Conflict` for a taken name, `Internal` for a disk that takes nothing.
+        """
+        for each in new:
+            if holder := self._names.get(each.name):
+                raise wording.name_in_use(each.name, holder)
+        changed = msgspec.structs.replace(record, **changes)
+        with self._database.transaction():
+            self._database.execute("UPDATE containers SET record = ? WHERE id = ?", (_encode(changed), record.id))
+            for each in new:
+                self._database.execute(
+                    "INSERT INTO containers (id, name, record) VALUES (?, ?, ?)",
+                    (each.id, each.name, _encode(each)),
+                )
+        for field, value in changes.items():
+            setattr(record, field, value)
+        for each in new:
+            self._records[each.id] = each
+            self._names[each.name] = each.id
 
     def save(self, record: Container) -> bool:
         """Write a changed record; one that was deleted meanwhile stays deleted. False: it is owed."""

@@ -30,7 +30,7 @@ async def within(
     With `mounts` its volumes and bind mounts are there, too, and what is read-only to the container is so here.
     """
     names = [point.name for point in record.mounts if point.type == "volume"] if mounts else []
-    async with containers.volumes.mounts.held(names, "copy"):
+    async with containers.volumes.mounts.held(names, "copy"), containers.steady.use(record):
         return await _within(containers, record, work, mounts=mounts)
 
 

@@ -39,7 +39,7 @@ class Committer:
     async def commit(
         self,
         container: Container,
-        upper: Path,
+        uppers: Sequence[Path],
         *,
         repository: str = "",
         tag: str = "",
@@ -47,17 +47,18 @@ class Committer:
         author: str = "",
         changes: Sequence[str] = (),
     ) -> str:
-        """Make an image of `container`, whose writable directory is `upper`; return its identifier.
+        """Make an image of `container`, whose writable directories are `uppers` (topmost first); return its
+        identifier.
 
         Everything that can be refused is refused before the layer is made: raises `InvalidArgument` for
-        names and changes, `NotFound` for a lost layer. A container never started has no `upper` yet.
+        names and changes, `NotFound` for a lost layer. A container never started has none yet.
         """
         name = new_image.name_for(repository, tag)
         own = instructions.apply(changes, {}, container.options.env)
         with self._images.leases.hold(*container.layers) as lease:
             base = self._images.store.get(container.image_id)
             below = [self._record_of(chain_id) for chain_id in container.layers]
-            layer = await asyncio.to_thread(self._make_layer, container, upper, below)
+            layer = await asyncio.to_thread(self._make_layer, container, uppers, below)
             if layer is not None:
                 lease.add(layer.chain_id, layer.blob_digest)
             layers = [*below, layer] if layer else below
@@ -87,13 +88,13 @@ class Committer:
             raise NotFound(f"layer {chain_id} does not exist")
         return layer
 
-    def _make_layer(self, container: Container, upper: Path, below: list[Layer]) -> Layer | None:
-        if not upper.is_dir():
+    def _make_layer(self, container: Container, uppers: Sequence[Path], below: list[Layer]) -> Layer | None:
+        if not uppers:
             return None
         lowers = [self._layers.root / name for name in self._layers.stack(container.layers)]
 
         def produce(out: Out) -> None:
-            write_layer(upper, lowers, out)
+            write_layer(uppers, lowers, out)
 
         return make_layer(self._content, self._layers, [layer.diff_id for layer in below], produce)
 

@@ -122,13 +122,17 @@ class Images:
             orphans = [layer.chain_id for layer in self.store.layers.all()]
             self.store.layers.delete_unused(orphans, self._kept())
             live = {layer.chain_id for layer in self.store.layers.all()}
-        self._layers.sweep(live | self._kept())
+        self._layers.sweep(live | self._kept() | self._sealed())
         self._content.collect(self.store.blobs() | self.leases.keys())
 
     def _kept(self) -> set[str]:
         """Return the chain IDs that containers need, and all that running operations hold."""
         used = {chain_id for container in self._containers() for chain_id in container.layers}
         return used | self.leases.keys()
+
+    def _sealed(self) -> set[str]:
+        """Return the keys of the layers that containers have made of what they wrote."""
+        return {key for container in self._containers() for key in container.own_layers()}
 
     def _remove_files(self, layers: Iterable[Layer], blobs: Iterable[str]) -> None:
         for layer in layers:

@@ -7,23 +7,29 @@ descriptor at a time, climbing by "..", nothing is followed, and there is no rec
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 
 from proa.archive import attributes
+from proa.archive.overlay import is_opaque, make_opaque
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 30  # bytes for one sendfile(2)
+_FICLONE = 0x40049409  # linux/fs.h; ioctl_ficlone(2)
 
 
-def copy_up(source: int | str | os.PathLike[str], target: int | str | os.PathLike[str]) -> None:
+def copy_up(
+    source: int | str | os.PathLike[str], target: int | str | os.PathLike[str], *, marks: bool = False
+) -> None:
     """Copy what is in the directory `source` (path or descriptor) into the existing, empty one `target`.
 
     Owners, modes, times, extended attributes (but for overlayfs' own), links, hard links within the tree,
-    devices, pipes and sockets come out the same, and `target` itself gets all that `source` has. Nobody else
-    may change either tree meanwhile. Raises `OSError`.
+    devices, pipes and sockets come out the same, and `target` itself gets all that `source` has. With `marks`
+    directories also keep overlayfs' mark that they hide what is below: for copies of writable layers. Nobody
+    else may change either tree meanwhile. Raises `OSError`.
     """
-    copy = _Copy(source, target)
+    copy = _Copy(source, target, marks)
     try:
         copy.run()
     finally:
@@ -33,7 +39,10 @@ def copy_up(source: int | str | os.PathLike[str], target: int | str | os.PathLik
 class _Copy:
     """One copy: where it is in both trees, and which hard links it has met."""
 
-    def __init__(self, source: int | str | os.PathLike[str], target: int | str | os.PathLike[str]) -> None:
+    def __init__(
+        self, source: int | str | os.PathLike[str], target: int | str | os.PathLike[str], marks: bool
+    ) -> None:
+        self._marks = marks
         self._source = _open(source)
         try:
             self._target = _open(target)
@@ -57,6 +66,8 @@ class _Copy:
                 self._path.append(name)
                 pending.append(self._copy_entries())
                 continue
+            if self._marks and is_opaque(self._source):
+                make_opaque(self._target)
             copy_metadata(self._source, self._target, os.fstat(self._source))  # after the entries: times
             pending.pop()
             if not pending:
@@ -144,7 +155,9 @@ def _open(directory: int | str | os.PathLike[str]) -> int:
 
 
 def _copy_data(source: int, target: int, size: int) -> None:
-    """Copy the parts of a file that have data; holes stay holes."""
+    """Copy the parts of a file that have data, by reference where the file system can; holes stay holes."""
+    if size and _clone(source, target):
+        return
     position = 0
     while position < size:
         try:
@@ -162,6 +175,17 @@ def _copy_data(source: int, target: int, size: int) -> None:
             start += sent
         position = end
     os.ftruncate(target, size)
+
+
+def _clone(source: int, target: int) -> bool:
+    """Let both files share their data until one is written to; False where the file system has no such thing."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS):
+            raise
+        return False
+    return True
 
 
 def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
