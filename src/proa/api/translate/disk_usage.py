@@ -27,13 +27,7 @@ async def document(engine: Engine, kinds: Collection[str], version: Version) -> 
     if "image" in kinds:
         answer |= _images(engine, version)
     if "container" in kinds:
-        answer["Containers"] = [
-            {
-                **containers.summary(record, record.options.image, times.now(), CURRENT),
-                **await _sizes(engine, record.id),
-            }
-            for record in engine.containers.all()
-        ]
+        answer["Containers"] = await _containers(engine)
         if layers := await _sealed(engine):
             answer["Snapshots"] = layers
     if "volume" in kinds:
@@ -46,9 +40,8 @@ def _images(engine: Engine, version: Version) -> dict[str, Any]:
     used = Counter(record.image_id for record in engine.containers.all())
     found = engine.images.list()
     sharing = Counter(chain_id for image in found for chain_id in image.layers)
-    sizes = {
-        layer.chain_id: layer.size for image in found for layer in engine.images.store.layers.of_image(image.id)
-    }
+    known = engine.images.store.layers.sizes()
+    sizes = {chain_id: known.get(chain_id, 0) for chain_id in sharing}
     rows = []
     for image in found:
         row = images.summary(image, used[image.id], version)
@@ -58,14 +51,14 @@ def _images(engine: Engine, version: Version) -> dict[str, Any]:
     return {"LayersSize": sum(sizes.values()), "Images": rows}
 
 
-async def _sizes(engine: Engine, identifier: str) -> dict[str, int]:
-    try:
-        record = engine.containers.get(identifier)
-        written = await engine.containers.size_rw(identifier)
-        sizes = {"SizeRw": written, "SizeRootFs": written + engine.images.get(record.image_id).size}
-    except NotFound:  # removed meanwhile
-        return {}
-    return {name: size for name, size in sizes.items() if size}  # as Docker does
+async def _containers(engine: Engine) -> list[dict[str, Any]]:
+    records, now = engine.containers.all(), times.now()
+    rows = [containers.summary(record, record.options.image, now, CURRENT) for record in records]
+    images_of = engine.images.store.sizes()
+    for record, row, written in zip(records, rows, await engine.containers.sizes_rw(records), strict=True):
+        sizes = {"SizeRw": written, "SizeRootFs": written + images_of.get(record.image_id, 0)}
+        row |= {name: size for name, size in sizes.items() if size}  # as Docker does
+    return rows
 
 
 async def _sealed(engine: Engine) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,10 @@ async def of(containers: Containers, record: Container) -> list[Change]:
         return await asyncio.to_thread(diff.changes, uppers, lowers)
 
 
-async def size_rw(containers: Containers, record: Container) -> int:
-    """Return the bytes in the files that a container made or changed, since its layer was sealed last."""
-    return await asyncio.to_thread(_size, containers.directory(record) / UPPER)
+async def sizes_rw(containers: Containers, records: Iterable[Container]) -> list[int]:
+    """Return the bytes in the files that each container made or changed, since its layer was sealed last."""
+    uppers = [containers.directory(record) / UPPER for record in records]
+    return await asyncio.to_thread(lambda: [_size(upper) for upper in uppers])
 
 
 def _size(upper: Path) -> int:

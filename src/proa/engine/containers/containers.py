@@ -245,7 +245,11 @@ class Containers:
         return await changes.of(self, self.get(name))
 
     async def size_rw(self, name: str) -> int:
-        return await changes.size_rw(self, self.get(name))
+        return (await self.sizes_rw([self.get(name)]))[0]
+
+    async def sizes_rw(self, records: Sequence[Container]) -> list[int]:
+        """Return what each container's own layer holds, in bytes."""
+        return await changes.sizes_rw(self, records)
 
     async def commit(self, name: str, **options: Any) -> str:
         return await commit.commit(self, self.get(name), **options)

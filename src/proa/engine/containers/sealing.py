@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proa import ids
-from proa.engine.copy_up import copy_up
 from proa.engine.records import Container, Status
+from proa.engine.volumes.copy_up import copy_up
 from proa.errors import Conflict, KernelError, ProaError, Unsupported
 from proa.snapshots.overlay import UPPER, WORK, has_room
 

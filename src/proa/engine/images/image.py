@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from proa import times
@@ -39,7 +41,12 @@ class Image(msgspec.Struct, kw_only=True):
     @property
     def created(self) -> int:
         """When it was made as its configuration says; 0 when that says nothing sensible."""
-        try:
-            return times.parse_time(self.config.created)
-        except InvalidArgument:
-            return 0
+        return _moment(self.config.created)
+
+
+@lru_cache(1024)  # lists sort by it, and show it
+def _moment(text: str) -> int:
+    try:
+        return times.parse_time(text)
+    except InvalidArgument:
+        return 0

@@ -40,6 +40,10 @@ class LayerRecords:
         """Return all layers, in no particular order."""
         return self._select("layers", ())
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of all layers, unpacked, by chain ID."""
+        return dict(self._database.rows("SELECT chain_id, size FROM layers"))
+
     def _select(self, source: str, parameters: tuple[str, ...]) -> list[Layer]:
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM {source}", parameters)
         return [

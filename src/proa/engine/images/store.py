@@ -140,6 +140,10 @@ class ImageStore:
         """Return the image with this full identifier, or None."""
         return next(iter(self._images("WHERE id = ?", (image_id,))), None)
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of all images, unpacked, by identifier."""
+        return dict(self._database.rows("SELECT id, size FROM images"))
+
     def has(self, image_id: str) -> bool:
         """Whether there is an image with this full identifier."""
         return self._database.row("SELECT 1 FROM images WHERE id = ?", (image_id,)) is not None
@@ -253,6 +257,15 @@ class ImageStore:
             (digest,),
         )
         return bool(digest and row and row[0])
+
+    def documents(self, image_id: str) -> list[str]:
+        """Return the digests of an image's manifest and of what registries call it: manifests, indexes."""
+        rows = self._database.rows(
+            "SELECT manifest_digest FROM images WHERE id = ?1 UNION SELECT digest FROM image_digests "
+            "WHERE image_id = ?1 ORDER BY 1",
+            (image_id,),
+        )
+        return [digest for (digest,) in rows if digest]
 
     def blobs(self) -> set[str]:
         """Return the digests of all blobs that records name."""
