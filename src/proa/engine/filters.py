@@ -114,6 +114,7 @@ def _by_published_port(values: list[str]) -> Test:
     return lambda record: any(
         f"{port}/{each.protocol}" in wanted
         for each in record.ports
+        if not each.is_routed
         for port in range(each.host_port, each.host_port + each.count)
     )
 

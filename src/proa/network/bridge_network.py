@@ -5,7 +5,7 @@ It is a `LiveNetwork`: a `Bridge`, an `EndpointPool` on it, and elements in the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -55,17 +55,17 @@ class BridgeNetwork:
         device_prefix: str = DEVICE_PREFIX,
         pool_size: int = SIZE,
         on_demand: bool = False,
-        inhibit_ipv4: bool = False,
+        absent: Collection[int] = (),
         named: bool = False,
     ) -> None:
-        """`owner` is whose bridge it is in the kernel; `inhibit_ipv4` leaves its IPv4 address to somebody else.
+        """`owner` is whose bridge it is in the kernel; of the IP versions `absent` the bridge has no address.
 
         With `named` its containers have names: each gets the sockets of a name server.
         """
         self.rules = rules
         self._site = site
         self._v4, self._v6 = v4, v6
-        self._mtu, self._inhibit_ipv4, self._named = mtu, inhibit_ipv4, named
+        self._mtu, self._absent, self._named = mtu, absent, named
         self._name, self._identifier, self._owner = name, identifier, owner
         self.device_prefix = device_prefix
         self._pool_size, self._on_demand = pool_size, on_demand
@@ -87,7 +87,7 @@ class BridgeNetwork:
             self._site.enable_ipv6()
         with kernel_errors(), Socket() as route:
             bridge = Bridge(route, self.rules.bridge, self._owner)
-            own = [each for each in self.gateways if each.version == 6 or not self._inhibit_ipv4]
+            own = [each for each in self.gateways if each.version not in self._absent]
             link = bridge.ensure(own, self._mtu)
             self._site.add(self.rules)
             plan = Plan(

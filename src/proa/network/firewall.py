@@ -6,15 +6,19 @@ The rules never change; networks are elements of the sets they look into:
     neighbours   pairs of bridges between which containers may talk: (b, b) where a network allows it inside
     outgoing     bridges whose containers may leave the host (networks that are not internal)
     masqueraded  those of them whose containers do it under the host's address; masqueraded6 for IPv6
+    routed       those that others may route to: to published ports, and to ask whether they are there; routed6
+    unprotected  those that others outside may route to, whatever the port; unprotected6
     hairpins     (b, b) for every bridge b of ours
 
-Published ports are destination NAT (`port_rules.py`), whose connections `forward` accepts by their state. A
-network appears and goes by one transaction of a few elements (15 microseconds), and no process is started.
+Published ports are destination NAT (`port_rules.py`), whose connections `forward` accepts by their state, or
+elements of `routed_ports4` and `routed_ports6`. A network appears and goes by one transaction of a few elements
+(15 microseconds), and no process is started.
 """
 
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,8 +31,6 @@ from proa.linux.nftables import (
     NF_INET_FORWARD,
     NF_INET_POST_ROUTING,
     NFPROTO_INET,
-    NFPROTO_IPV4,
-    NFPROTO_IPV6,
     PRIORITY_FILTER,
     PRIORITY_SRCNAT,
     Nftables,
@@ -53,26 +55,52 @@ _SETS = {
     "outgoing": IFNAME,
     "masqueraded": IFNAME,
     "masqueraded6": IFNAME,
+    "routed": IFNAME,
+    "routed6": IFNAME,
+    "unprotected": IFNAME,
+    "unprotected6": IFNAME,
     "hairpins": IFNAME + IFNAME,
 }
 
+# Of packets from where packets may come from: what may be routed to. Docker's rules for its mode "routed".
+_ROUTED_TO = (
+    *((*rule, _ACCEPT) for rule in port_rules.ROUTED),
+    *(
+        (
+            *(*family, expression.meta(expression.META_L4PROTO), expression.equal(bytes([protocol]))),
+            *(_TO, expression.lookup(bridges), _ACCEPT),
+        )
+        for family, protocol, bridges in (
+            (port_rules.IPV4, socket.IPPROTO_ICMP, "routed"),
+            (port_rules.IPV6, socket.IPPROTO_ICMPV6, "routed6"),
+        )
+    ),
+)
 _FORWARD = (
     (_FROM, _NOT_OURS, _TO, _NOT_OURS, _ACCEPT),
     (expression.connection(expression.CT_STATE), *expression.any_bit(_ESTABLISHED), _ACCEPT),
     # Also what one bridge switches between its ports comes here where bridge-nf-call-iptables is on.
     (_FROM, _TO_SECOND, expression.lookup("neighbours"), _ACCEPT),
     (_FROM, expression.lookup("outgoing"), _TO, _NOT_OURS, _ACCEPT),
+    (_FROM, _NOT_OURS, expression.jump("routed_to")),
+    (_FROM, expression.lookup("outgoing"), expression.jump("routed_to")),
+    *(
+        (*family, _FROM, _NOT_OURS, _TO, expression.lookup(bridges), _ACCEPT)
+        for family, bridges in (
+            (port_rules.IPV4, "unprotected"),
+            (port_rules.IPV6, "unprotected6"),
+        )
+    ),
     (expression.connection(expression.CT_STATUS), *expression.any_bit(expression.CT_STATUS_DNAT), _ACCEPT),
     (expression.counter(), expression.verdict(NF_DROP)),
 )
 # The interface of origin is known here since Linux 5.7.
 _MASQUERADE = tuple(
     (
-        *(expression.meta(expression.META_NFPROTO), expression.equal(bytes([family]))),
-        *(_FROM, expression.lookup(bridges), _TO, _NOT_OURS),
+        *(*family, _FROM, expression.lookup(bridges), _TO, _NOT_OURS),
         expression.masquerade(),
     )
-    for family, bridges in ((NFPROTO_IPV4, "masqueraded"), (NFPROTO_IPV6, "masqueraded6"))
+    for family, bridges in ((port_rules.IPV4, "masqueraded"), (port_rules.IPV6, "masqueraded6"))
 )
 _POSTROUTING = (*port_rules.POSTROUTING, *_MASQUERADE)
 
@@ -81,6 +109,11 @@ _CHAINS = (
     ("forward", "filter", NF_INET_FORWARD, PRIORITY_FILTER, _FORWARD),
     ("postrouting", "nat", NF_INET_POST_ROUTING, PRIORITY_SRCNAT, _POSTROUTING),
 )
+
+
+# Gateway modes, Docker's words: others get to published ports by address translation; to these without it; by it,
+# and to all ports without it; to nothing, and this host is not on the network either.
+NAT, ROUTED, UNPROTECTED, ISOLATED = "nat", "routed", "nat-unprotected", "isolated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +125,8 @@ class Rules:
     isolated: bool = False  # its containers do not reach each other (Docker's icc=false)
     masquerade: bool = True  # outside they appear under the host's address
     masquerade6: bool = True  # the same of IPv6
+    gateway: str = NAT  # how others outside get in
+    gateway6: str = NAT
 
     def elements(self) -> Iterator[tuple[str, bytes]]:
         """Yield (set, key) for every place where the network appears."""
@@ -102,10 +137,15 @@ class Rules:
             yield "neighbours", name + name
         if not self.internal:
             yield "outgoing", name
-            if self.masquerade:
+            if self.masquerade and self.gateway != ROUTED:
                 yield "masqueraded", name
-            if self.masquerade6:
+            if self.masquerade6 and self.gateway6 != ROUTED:
                 yield "masqueraded6", name
+            for mode, suffix in ((self.gateway, ""), (self.gateway6, "6")):
+                if mode == ROUTED:
+                    yield f"routed{suffix}", name
+                elif mode == UNPROTECTED:
+                    yield f"unprotected{suffix}", name
 
 
 class Firewall:
@@ -136,6 +176,11 @@ class Firewall:
             transaction.set(self.name, name, key)
         for name, (key, value) in port_rules.MAPS.items():
             transaction.set(self.name, name, key, value)
+        for name, key in port_rules.SETS.items():
+            transaction.set(self.name, name, key)
+        transaction.chain(self.name, "routed_to")
+        for expressions in _ROUTED_TO:
+            transaction.rule(self.name, "routed_to", *expressions)
         chains = (*_CHAINS, *port_rules.chains(filtered_by_bridges()))
         for name, kind, hook, priority, rules in chains:
             transaction.base_chain(self.name, name, kind=kind, hook=hook, priority=priority)
@@ -143,8 +188,7 @@ class Firewall:
                 transaction.rule(self.name, name, *rule)
         for network in networks:
             self._put(transaction, network)
-        for name, entries in port_rules.elements(ports).items():
-            transaction.mapping(self.name, name, entries)
+        self._put_ports(transaction, port_rules.elements(ports))
         self._commit(transaction)
 
     def add(self, network: Rules) -> None:
@@ -165,8 +209,7 @@ class Firewall:
         """Lead ports to a container, away from whatever container they led to."""
         wanted = port_rules.elements(ports)
         transaction = Transaction()
-        for name, entries in wanted.items():
-            transaction.mapping(self.name, name, entries, exclusive=True)
+        self._put_ports(transaction, wanted, exclusive=True)
         try:
             self._commit(transaction)
         except KernelError as error:
@@ -209,6 +252,15 @@ class Firewall:
     def _put(self, transaction: Transaction, network: Rules) -> None:
         for name, key in network.elements():
             transaction.elements(self.name, name, [key])
+
+    def _put_ports(
+        self, transaction: Transaction, ports: dict[str, dict[bytes, bytes]], *, exclusive: bool = False
+    ) -> None:
+        for name, entries in ports.items():
+            if name in port_rules.MAPS:
+                transaction.mapping(self.name, name, entries, exclusive=exclusive)
+            else:
+                transaction.elements(self.name, name, entries, exclusive=exclusive)
 
     def _commit(self, transaction: Transaction) -> None:
         with kernel_errors():

@@ -2,6 +2,7 @@
 
     published4, published6          address . protocol . port of the host  →  address . port in the container
     published4_any, published6_any  protocol . port, of every address      →  the same
+    routed_ports4, routed_ports6    address . protocol . port in the container, for who routes to it
 
 A packet to an address of this host is turned there, whoever sent it: from outside (`prerouting`) or from the
 host itself (`output`). What comes from the container's own bridge, or from 127.0.0.1, gets the bridge's address
@@ -44,6 +45,10 @@ MAPS: dict[str, tuple[Type, Type]] = {
     "published6": (IPV6_ADDR + INET_PROTO + INET_SERVICE, IPV6_ADDR + INET_SERVICE),
     "published6_any": (_PORT, IPV6_ADDR + INET_SERVICE),
 }
+SETS: dict[str, Type] = {
+    "routed_ports4": IPV4_ADDR + INET_PROTO + INET_SERVICE,
+    "routed_ports6": IPV6_ADDR + INET_PROTO + INET_SERVICE,
+}
 
 # Registers of 4 bytes: an address in 8 or 8-11, what follows behind it.
 _FIRST, _BEHIND4, _BEHIND6 = 8, 9, 12
@@ -52,8 +57,8 @@ _LOOPBACK4 = b"\x7f"  # the first byte of 127.0.0.0/8
 _LOOPBACK6 = socket.inet_pton(socket.AF_INET6, "::1")
 _LINK_LOCAL, _LINK_LOCAL_MASK = b"\xfe\x80", b"\xff\xc0"  # fe80::/10: not forwarded, so not turned
 
-_IPV4 = (expression.meta(expression.META_NFPROTO), expression.equal(bytes([NFPROTO_IPV4])))
-_IPV6 = (expression.meta(expression.META_NFPROTO), expression.equal(bytes([NFPROTO_IPV6])))
+IPV4 = (expression.meta(expression.META_NFPROTO), expression.equal(bytes([NFPROTO_IPV4])))
+IPV6 = (expression.meta(expression.META_NFPROTO), expression.equal(bytes([NFPROTO_IPV6])))
 _TO_THIS_HOST = (
     expression.fib_destination_type(),
     expression.equal(struct.pack("=I", expression.RTN_LOCAL)),
@@ -90,25 +95,30 @@ def _turns(
 
 
 _GLOBAL_IPV6 = (
-    *(*_IPV6, _header(_IP6_SOURCE, length=2)),
+    *(*IPV6, _header(_IP6_SOURCE, length=2)),
     *(expression.masked(_LINK_LOCAL_MASK, _FIRST), expression.unequal(_LINK_LOCAL, _FIRST)),
 )
-_NOT_TO_ITSELF6 = (*_IPV6, _header(_IP6_DESTINATION), expression.unequal(_LOOPBACK6, _FIRST))
-_TURNS4 = tuple(_turns(NFPROTO_IPV4, _IPV4, _IP4_DESTINATION, _BEHIND4))
+_NOT_TO_ITSELF6 = (*IPV6, _header(_IP6_DESTINATION), expression.unequal(_LOOPBACK6, _FIRST))
+_TURNS4 = tuple(_turns(NFPROTO_IPV4, IPV4, _IP4_DESTINATION, _BEHIND4))
 _PREROUTING = (*_TURNS4, *_turns(NFPROTO_IPV6, _GLOBAL_IPV6, _IP6_DESTINATION, _BEHIND6))
 _OUTPUT = (*_TURNS4, *_turns(NFPROTO_IPV6, _NOT_TO_ITSELF6, _IP6_DESTINATION, _BEHIND6))
 
+# The beginnings of rules for packets to ports of containers that are published without address translation.
+ROUTED = (
+    (*IPV4, _header(_IP4_DESTINATION), *_port_of_packet(_BEHIND4), expression.lookup("routed_ports4", _FIRST)),
+    (*IPV6, _header(_IP6_DESTINATION), *_port_of_packet(_BEHIND6), expression.lookup("routed_ports6", _FIRST)),
+)
 _FROM_OURS = (expression.meta(expression.META_IIFNAME), expression.lookup("bridges"))
 _MARTIANS = tuple(
     (
         *(expression.meta(expression.META_IIFNAME), expression.unequal(interface("lo"))),
-        *(*_IPV4, _header(place, 1, 1), expression.equal(_LOOPBACK4), _DROP),
+        *(*IPV4, _header(place, 1, 1), expression.equal(_LOOPBACK4), _DROP),
     )
     for place in (_IP4_SOURCE, _IP4_DESTINATION)
 )
 _TO_RELAY = {
-    NFPROTO_IPV4: (*_FROM_OURS, *_IPV4, expression.leave()),
-    NFPROTO_IPV6: (*_FROM_OURS, *_IPV6, expression.leave()),
+    NFPROTO_IPV4: (*_FROM_OURS, *IPV4, expression.leave()),
+    NFPROTO_IPV6: (*_FROM_OURS, *IPV6, expression.leave()),
 }
 
 
@@ -131,7 +141,7 @@ POSTROUTING = (
     ),
     (
         *(expression.meta(expression.META_OIFNAME), expression.lookup("bridges")),
-        *(*_IPV4, _header(_IP4_SOURCE, 1, 1), expression.equal(_LOOPBACK4)),
+        *(*IPV4, _header(_IP4_SOURCE, 1, 1), expression.equal(_LOOPBACK4)),
         expression.masquerade(),
     ),
 )
@@ -144,7 +154,8 @@ def elements(mappings: Iterable[Mapping]) -> dict[str, dict[bytes, bytes]]:
         place = _place(mapping)
         if place is not None:
             name, prefix, target = place
-            found.setdefault(name, {}).update(_ports(mapping.published, prefix, target))
+            entries = _ports(mapping.published, prefix, target)
+            found.setdefault(name, {}).update(entries if name in MAPS else dict.fromkeys(dict(entries), b""))
     return found
 
 
@@ -157,6 +168,8 @@ def _place(mapping: Mapping) -> tuple[str, bytes, bytes] | None:
         return None
     name = "published6" if family == socket.AF_INET6 else "published4"
     address = socket.inet_pton(family, target)
+    if mapping.published.is_routed:
+        return f"routed_ports{name[-1]}", address, b""
     if host in (ANY4, ANY6):
         return f"{name}_any", b"", address
     return name, socket.inet_pton(family, host), address
@@ -165,7 +178,8 @@ def _place(mapping: Mapping) -> tuple[str, bytes, bytes] | None:
 def _ports(run: Published, prefix: bytes, target: bytes) -> Iterator[tuple[bytes, bytes]]:
     start = prefix + bytes([PROTOCOLS[run.protocol], 0, 0, 0])
     for step in range(run.count):
-        yield start + _padded(run.host_port + step), target + _padded(run.port + step)
+        port = run.port + step
+        yield start + _padded(port if run.is_routed else run.host_port + step), target + _padded(port)
 
 
 _padded = struct.Struct(">Hxx").pack

@@ -104,11 +104,14 @@ def _forget_elsewhere(mappings: Sequence[Mapping]) -> None:
 
 def _forget_there(mappings: Sequence[Mapping]) -> None:
     """Make clients that go on sending not reach who gets the container's address next."""
-    addresses = {each for mapping in _datagrams(mappings) for each in (mapping.address4, mapping.address6) if each}
+    datagrams = _datagrams(mappings)
+    addresses = {each for mapping in datagrams for each in (mapping.address4, mapping.address6) if each}
+    routed = any(mapping.published.is_routed for mapping in datagrams)
     if addresses:
         with kernel_errors():
             conntrack.forget(
-                socket.IPPROTO_UDP, lambda flow: flow.translated and _text(flow.answerer) in addresses
+                socket.IPPROTO_UDP,
+                lambda flow: (flow.translated or routed) and _text(flow.answerer) in addresses,
             )
 
 

@@ -18,19 +18,26 @@ class Published:
 
     protocol: str  # of PROTOCOLS
     host_address: str  # "0.0.0.0" and "::" are all addresses of the host
-    host_port: int
+    host_port: int  # 0: none, who wants to get there routes to the container's own address
     port: int  # the container's
     count: int = 1
 
     def single(self) -> Iterator[Published]:
         """Yield a run of one for each port."""
         for step in range(self.count):
-            yield Published(self.protocol, self.host_address, self.host_port + step, self.port + step)
+            host_port = 0 if self.is_routed else self.host_port + step
+            yield Published(self.protocol, self.host_address, host_port, self.port + step)
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether it is no port of the host."""
+        return self.host_port == 0
 
     def overlaps(self, protocol: str, host_address: str, host_port: int) -> bool:
         """Whether a port of the host is one of these."""
         return (
             self.protocol == protocol
+            and not self.is_routed
             and self.host_port <= host_port < self.host_port + self.count
             and (":" in self.host_address) == (":" in host_address)
             and (host_address in (self.host_address, ANY4, ANY6) or self.host_address in (ANY4, ANY6))

@@ -124,7 +124,7 @@ def port_map(record: Container) -> dict[str, list[dict[str, str]] | None]:
     for port, run, host_port in _published(record):
         key = f"{port}/{run.protocol}"
         listed = found.get(key) or []
-        found[key] = [*listed, {"HostIp": run.host_address, "HostPort": str(host_port)}]
+        found[key] = [*listed, {"HostIp": run.host_address, "HostPort": str(host_port or "")}]
     return dict(sorted(found.items()))
 
 
@@ -140,7 +140,7 @@ def port_list(record: Container) -> list[dict[str, Any]]:
             {
                 "IP": each["HostIp"],
                 "PrivatePort": int(number),
-                "PublicPort": int(each["HostPort"]),
+                **({"PublicPort": int(each["HostPort"])} if each["HostPort"] else {}),
                 "Type": protocol,
             }
             for each in hosts
@@ -157,4 +157,4 @@ def _published(record: Container) -> Iterator[tuple[int, Published, int]]:
     """Yield (container's port, run, host's port), ordered as Docker does: of a port, IPv4 comes before IPv6."""
     for run in sorted(record.ports, key=lambda run: (run.host_port, ":" in run.host_address)):
         for step in range(run.count):
-            yield run.port + step, run, run.host_port + step
+            yield run.port + step, run, 0 if run.is_routed else run.host_port + step

@@ -27,13 +27,15 @@ def _ports(first: int, count: int) -> str:
 
 def _host_port(one: Any) -> str:
     if not one["Port"]:
-        return "(the host's network)"
+        return "(routed)" if one["Routed"] else "(the host's network)"
     address = f"[{one['Address']}]" if ":" in one["Address"] else one["Address"]
     return f"{address}:{_ports(one['Port'], one['Count'])}/{one['Protocol']}"
 
 
 def _open_to(one: Any) -> str:
     address = one["Address"]
+    if one["Routed"]:
+        return f"{_EVERYBODY[address]}, with a route to it"
     if not one["Port"]:
         return "whoever reaches what it listens at"
     if address == "::1" or address.startswith("127."):
@@ -53,7 +55,7 @@ def _listing(truncate: bool) -> Listing:
             "ContainerPort": (
                 "CONTAINER PORT",
                 lambda one: (
-                    f"{_ports(one['ContainerPort'], one['Count'])}/{one['Protocol']}" if one["Port"] else "any"
+                    f"{_ports(one['ContainerPort'], one['Count'])}/{one['Protocol']}" if one["Protocol"] else "any"
                 ),
             ),
             "ID": ("CONTAINER ID", lambda one: one["Id"][:SHORT_LENGTH] if truncate else one["Id"]),
@@ -72,13 +74,23 @@ def _entries(containers: list[Any]) -> list[dict[str, Any]]:
             "Policy": (container.get("NetworkSettings") or {}).get("PublishPolicy", ""),
         }  # fmt: skip
         if container["HostConfig"]["NetworkMode"] == _WHOLE_HOST:
-            found.append({**owner, "Address": "", "Port": 0, "Protocol": "", "ContainerPort": 0, "Count": 1})
-        published = [port for port in container.get("Ports") or [] if port.get("PublicPort")]
-        published.sort(key=lambda port: (port["IP"], port["Type"], port["PublicPort"]))
+            found.append(
+                {
+                    **owner,
+                    "Address": "",
+                    "Port": 0,
+                    "Protocol": "",
+                    "ContainerPort": 0,
+                    "Count": 1,
+                    "Routed": False,
+                }
+            )
+        published = [port for port in container.get("Ports") or [] if port.get("IP")]
+        published.sort(key=lambda port: (port["IP"], port["Type"], port.get("PublicPort", 0), port["PrivatePort"]))
         for port in published:
             entry = {
-                **owner, "Address": port["IP"], "Port": port["PublicPort"], "Protocol": port["Type"],
-                "ContainerPort": port["PrivatePort"], "Count": 1,
+                **owner, "Address": port["IP"], "Port": port.get("PublicPort", 0), "Protocol": port["Type"],
+                "ContainerPort": port["PrivatePort"], "Count": 1, "Routed": "PublicPort" not in port,
             }  # fmt: skip
             if found and _continues(found[-1], entry):
                 found[-1]["Count"] += 1
@@ -92,7 +104,8 @@ def _entries(containers: list[Any]) -> list[dict[str, Any]]:
 
 def _continues(last: dict[str, Any], entry: dict[str, Any]) -> bool:
     same = all(last[name] == entry[name] for name in ("Id", "Address", "Protocol"))
-    return same and all(last[name] + last["Count"] == entry[name] for name in ("Port", "ContainerPort"))
+    following = ("ContainerPort",) if last["Routed"] and entry["Routed"] else ("Port", "ContainerPort")
+    return same and all(last[name] + last["Count"] == entry[name] for name in following)
 
 
 def _run(invocation: Invocation) -> None:

@@ -12,17 +12,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proa import wording
 from proa.engine.containers import publish_policy
 from proa.engine.networks import routes
-from proa.engine.networks.drivers import bridge_name
+from proa.engine.networks.drivers import bridge_name, gateway_mode
 from proa.engine.networks.records import DEFAULT, Network
 from proa.engine.records import Container, EndpointRecord
 from proa.errors import Internal, ProaError, Unsupported
 from proa.linux.packets import MAX_DESCRIPTORS
 from proa.network.claims import BindFailure, Claim, Wish, claim, host_has_ipv6
+from proa.network.firewall import ROUTED
 from proa.network.ports import Ports
 from proa.network.published import ANY4, ANY6, Mapping, Published, runs
 
@@ -156,13 +158,41 @@ class Publishing:
         published: list[Published],
     ) -> Iterator[Claim]:
         """Claim what is wished for, and note it in `published`; raises `Internal` in Docker's words."""
-        for wish in wishes(options, self._host_addresses(leading), target):
+        for whole in wishes(options, self._host_addresses(leading), target):
+            routed, wish = self._split(whole, leading)
+            published += routed
+            if not wish.host_addresses:
+                yield Claim([], routed)
+                continue
             try:
                 for each in claim(wish, self._ports.ephemeral):
                     published += each.published
                     yield each
             except BindFailure as failure:
                 raise self._explained(wish, target, published, failure) from failure
+
+    def _split(self, wish: Wish, leading: _Leading) -> tuple[list[Published], Wish]:
+        """Return what is published without a port of the host, and what is left of a wish for such ports.
+
+        What is routed is for everybody who has a route, whatever address of the host was named, as with Docker.
+        """
+        v4, v6 = (self._is_routed(place, version) for place, version in zip(leading, (4, 6), strict=True))
+        routed: list[str] = []
+        claimed: list[str] = []
+        for address in wish.host_addresses:
+            if ":" not in address:
+                (routed if v4 else claimed).append(address)
+            elif leading[1]:
+                (routed if v6 else claimed).append(address)
+            elif not v4:  # else nothing: by IPv6, only the relay leads to a container with IPv4 alone
+                claimed.append(address)
+        families = [ANY6 if ":" in address else ANY4 for address in routed]
+        runs = [Published(wish.protocol, each, 0, wish.port, wish.count) for each in families]
+        return runs, replace(wish, host_addresses=tuple(claimed))
+
+    def _is_routed(self, place: EndpointRecord | None, version: int) -> bool:
+        network = self._containers.networks.named(place.network) if place else None
+        return network is not None and gateway_mode(network, version) == ROUTED
 
     async def _hand_over(self, record: Container, batch: list[Claim], target: tuple[str, str]) -> None:
         sockets = [(each, one.published[0].port) for one in batch for each in one.sockets]

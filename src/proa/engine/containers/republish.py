@@ -96,11 +96,24 @@ def _found(record: Container, had: list[PortBinding], wish: PortBinding) -> list
 
 def _published(record: Container, binding: PortBinding, kept: list[PortBinding]) -> list[Published]:
     """Return what a binding was given: with ports of the host that none of those kept asks for."""
+    shared = any((each.port, each.protocol) == (binding.port, binding.protocol) for each in kept)
+    routed = [
+        each
+        for run in record.ports
+        for each in run.single()
+        if run.is_routed and (each.port, each.protocol) == (binding.port, binding.protocol) and not shared
+    ]
+    return [*routed, *_at_host(record, binding, kept)]
+
+
+def _at_host(record: Container, binding: PortBinding, kept: list[PortBinding]) -> list[Published]:
     fixed = {each.first for each in kept if each.port == binding.port and each.protocol == binding.protocol}
     return [
         Published(run.protocol, run.host_address, run.host_port + step, binding.port)
         for run in record.ports
-        if run.protocol == binding.protocol and run.port <= binding.port < run.port + run.count
+        if not run.is_routed
+        and run.protocol == binding.protocol
+        and run.port <= binding.port < run.port + run.count
         for step in (binding.port - run.port,)
         if binding.host_address in ("", run.host_address)
         and (binding.first <= run.host_port + step <= binding.last or not binding.first)

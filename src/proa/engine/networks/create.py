@@ -119,7 +119,7 @@ def _check(wanted: NetworkOptions) -> None:
         raise Forbidden(_NO_SWARM)
     if driver not in drivers.DRIVERS:
         raise wording.no_such_plugin(driver)
-    options.check(driver, wanted.options)
+    options.check(driver, wanted.options, internal=wanted.internal)
 
 
 def _make(networks: Networks, network: Network) -> None:

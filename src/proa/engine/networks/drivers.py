@@ -11,7 +11,7 @@ from proa.errors import Forbidden, InvalidArgument
 from proa.linux import rtnetlink
 from proa.network.bridge_network import BridgeNetwork, Range
 from proa.network.endpoint import DEVICE_PREFIX
-from proa.network.firewall import Rules
+from proa.network.firewall import ISOLATED, NAT, ROUTED, UNPROTECTED, Rules
 from proa.network.live import LiveNetwork
 from proa.network.parent_network import Kind, ParentNetwork
 from proa.network.site import Site
@@ -24,7 +24,7 @@ HOST_BINDING = f"{BRIDGE}host_binding_ipv4"
 MTU = "com.docker.network.driver.mtu"
 INHIBIT = f"{BRIDGE}inhibit_ipv4"
 GATEWAY_MODE, GATEWAY_MODE6 = f"{BRIDGE}gateway_mode_ipv4", f"{BRIDGE}gateway_mode_ipv6"
-GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
+GATEWAY_MODES = (NAT, UNPROTECTED, ROUTED, ISOLATED)
 DEVICE = "com.docker.network.container_iface_prefix"
 
 DRIVERS = ("bridge", "macvlan", "ipvlan")  # whose networks users make
@@ -70,7 +70,25 @@ def rules(network: Network) -> Rules:
         isolated=not boolean(network.options, ICC, True),
         masquerade=masquerade,
         masquerade6=masquerade,
+        gateway=gateway_mode(network, 4),
+        gateway6=gateway_mode(network, 6),
     )
+
+
+def gateway_mode(network: Network, version: int) -> str:
+    """Return how those outside get into a network, by IPv4 or IPv6: one of `GATEWAY_MODES`."""
+    return network.options.get(GATEWAY_MODE if version == 4 else GATEWAY_MODE6, NAT)
+
+
+def has_gateway(network: Network, version: int) -> bool:
+    """Whether the host is on a network."""
+    return network.driver != "bridge" or gateway_mode(network, version) != ISOLATED
+
+
+def _absent(network: Network) -> set[int]:
+    """Return the IP versions that a bridge has no address of."""
+    absent = {version for version in (4, 6) if not has_gateway(network, version)}
+    return absent | ({4} if boolean(network.options, INHIBIT, False) else set())
 
 
 def boolean(options: Mapping[str, str], name: str, default: bool) -> bool:
@@ -102,7 +120,7 @@ def live(network: Network, site: Site, default_mtu: int) -> LiveNetwork:
             device_prefix=prefix,
             pool_size=READY_ENDPOINTS,
             on_demand=True,
-            inhibit_ipv4=boolean(network.options, INHIBIT, False),
+            absent=_absent(network),
             named=True,
         )
     parent = network.options.get(PARENT, "")
@@ -162,8 +180,10 @@ def _range(subnets: list[Subnet], version: int) -> Range | None:
     for each in subnets:
         network = ip_network(each.subnet)
         if network.version == version:
+            # Without a gateway, an address that nobody is given.
+            gateway = each.gateway or network.broadcast_address
             return Range(
-                ip_interface(f"{each.gateway}/{network.prefixlen}"),
+                ip_interface(f"{gateway}/{network.prefixlen}"),
                 within=ip_network(each.range) if each.range else None,
                 taken=[ip_address(address) for address in each.auxiliary.values()],
             )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv6Network, ip_address, ip_network
 
 from proa import wording
+from proa.engine.networks import drivers
 from proa.engine.networks.records import Network, Subnet
 from proa.errors import Forbidden, Internal, InvalidArgument
 from proa.network.addresses import Addresses
@@ -107,7 +108,8 @@ def complete(
             subnet = neighbourhood.free_subnet(chosen)
             network.subnets.append(Subnet(subnet=str(subnet), automatic=True))
     for each in _used(network):
-        _choose_gateway(each)
+        if each.gateway or drivers.has_gateway(network, ip_network(each.subnet).version):
+            _choose_gateway(each)
 
 
 def _used(network: Network) -> list[Subnet]:

@@ -12,7 +12,8 @@ import msgspec
 from proa.engine.containers import publish_policy
 from proa.engine.networks import drivers
 from proa.engine.networks.records import Subnet
-from proa.errors import InvalidArgument, Unsupported
+from proa.errors import InvalidArgument
+from proa.network.firewall import ISOLATED
 
 
 class NetworkOptions(msgspec.Struct, kw_only=True):
@@ -58,10 +59,8 @@ def _address(text: str) -> None:
 
 
 def _gateway_mode(text: str) -> None:
-    if text not in ("", *drivers.GATEWAY_MODES):
+    if text not in drivers.GATEWAY_MODES:
         raise ValueError(f"unknown gateway mode {text}")
-    if text not in ("", "nat"):
-        raise Unsupported(f"the gateway mode {text} is not supported yet")
 
 
 _COMMON_OPTIONS = (_Option(drivers.MTU, _number),)
@@ -79,7 +78,7 @@ _LARGEST_MTU = 65535
 _LONGEST_INTERFACE = 15  # bytes; <linux/if.h> IFNAMSIZ
 
 
-def check(driver: str, options: dict[str, str]) -> None:
+def check(driver: str, options: dict[str, str], *, internal: bool = False) -> None:
     """Refuse bad values of a driver's options in Docker's words; options that it does not know are kept."""
     for option in _BRIDGE_OPTIONS if driver == "bridge" else _COMMON_OPTIONS:
         text = options.get(option.name)
@@ -89,6 +88,10 @@ def check(driver: str, options: dict[str, str]) -> None:
             option.check(text)
         except ValueError as error:
             raise InvalidArgument(f"failed to parse {option.name} value: {text} ({error})") from None
+    if driver == "bridge" and not internal:
+        modes = (options.get(name) for name in (drivers.GATEWAY_MODE, drivers.GATEWAY_MODE6))
+        if ISOLATED in modes:
+            raise InvalidArgument("gateway mode 'isolated' can only be used for an internal network")
     if driver != "bridge":
         drivers.check_parent_options(driver, options)
     mtu = int(options.get(drivers.MTU) or 0)
