@@ -10,7 +10,7 @@ import sys
 
 from proa.linux.netlink import attribute, nested, text
 
-META_IIFNAME, META_OIFNAME, META_NFPROTO, META_L4PROTO = 6, 7, 15, 16
+META_MARK, META_IIFNAME, META_OIFNAME, META_NFPROTO, META_L4PROTO = 3, 6, 7, 15, 16
 CT_STATE, CT_STATUS = 0, 2
 CT_STATE_ESTABLISHED, CT_STATE_RELATED = 1 << 1, 1 << 2
 CT_STATUS_DNAT = 1 << 5  # <linux/netfilter/nf_conntrack_common.h> IPS_DST_NAT
@@ -23,7 +23,11 @@ _CMP_EQ, _CMP_NEQ = 0, 1
 _LOOKUP_INVERT = 1
 _CHECKSUM_INTERNET = 1
 _VERDICT_REGISTER = 0
-_NFT_JUMP, _NFT_RETURN = -3, -5
+_NFT_JUMP, _NFT_GOTO, _NFT_RETURN = -3, -4, -5
+_REJECT_TCP_RST, _REJECT_ICMPX_UNREACH = 1, 2
+_ICMPX_ADMIN_PROHIBITED = 3
+_EXTHDR_PRESENT = 1
+_DYNSET_UPDATE = 1
 _DATA_VALUE, _DATA_VERDICT = 1, 2
 
 
@@ -85,6 +89,11 @@ def unequal(data: bytes, register: int = 1) -> bytes:
     return _expression("cmp", _u32(1, register), _u32(2, _CMP_NEQ), _value(3, data))
 
 
+def between(first: bytes, last: bytes, register: int = 1) -> bytes:
+    """Go on if the register holds a value from `first` to `last`, compared as big-endian numbers."""
+    return _expression("range", _u32(1, register), _u32(2, _CMP_EQ), _value(3, first), _value(4, last))
+
+
 def masked(mask: bytes, register: int = 1) -> bytes:
     """Keep the bits of `mask` in the register: the prefix of an address."""
     return _expression(
@@ -109,6 +118,38 @@ def lookup(set_name: str, register: int = 1, *, invert: bool = False, result: in
     return _expression("lookup", text(1, set_name), _u32(2, register), target, flags)
 
 
+def extension_header(kind: int, register: int = 1) -> bytes:
+    """Load whether an IPv6 packet has an extension header: one byte, 1 or 0."""
+    position = (attribute(2, bytes((kind,))), _u32(3, 0), _u32(4, 1))
+    return _expression("exthdr", _u32(1, register), *position, _u32(5, _EXTHDR_PRESENT), _u32(6, 0))
+
+
+def update(set_name: str, register: int = 1) -> bytes:
+    """Put the key in `register` into a set, or count it there and begin its timeout anew; go on if it has room."""
+    return _expression("dynset", text(1, set_name), _u32(3, _DYNSET_UPDATE), _u32(4, register))
+
+
+def limit(rate: int, burst: int) -> bytes:
+    """Go on for `rate` packets a second, after `burst` at once."""
+    per_second = (attribute(1, rate.to_bytes(8, "big")), attribute(2, (1).to_bytes(8, "big")))
+    return _expression("limit", *per_second, _u32(3, burst), _u32(4, 0), _u32(5, 0))
+
+
+def log(group: int) -> bytes:
+    """Tell whoever listens to this group of NFLOG (nflog.py)."""
+    return _expression("log", attribute(1, group.to_bytes(2, "big")))
+
+
+def reset() -> bytes:
+    """Refuse a TCP packet by a reset: the caller of connect(2) hears of it at once."""
+    return _expression("reject", _u32(1, _REJECT_TCP_RST), attribute(2, bytes(1)))
+
+
+def prohibit() -> bytes:
+    """Refuse a packet by ICMP's "administratively prohibited"."""
+    return _expression("reject", _u32(1, _REJECT_ICMPX_UNREACH), attribute(2, bytes((_ICMPX_ADMIN_PROHIBITED,))))
+
+
 def counter() -> bytes:
     """Count packets and bytes that come this far."""
     return _expression("counter")
@@ -121,7 +162,16 @@ def verdict(code: int) -> bytes:
 
 def jump(chain: str) -> bytes:
     """Go through another chain, and come back when that decides nothing."""
-    decision = nested(_DATA_VERDICT, _u32(1, _NFT_JUMP), text(2, chain))
+    return _to_chain(_NFT_JUMP, chain)
+
+
+def go_to(chain: str) -> bytes:
+    """Go through another chain and not come back."""
+    return _to_chain(_NFT_GOTO, chain)
+
+
+def _to_chain(how: int, chain: str) -> bytes:
+    decision = nested(_DATA_VERDICT, _u32(1, how), text(2, chain))
     return _expression("immediate", _u32(1, _VERDICT_REGISTER), nested(2, decision))
 
 

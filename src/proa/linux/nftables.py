@@ -27,6 +27,7 @@ from proa.linux.netlink import (
     nested,
     text,
 )
+from proa.linux.nft_expressions import counter
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
@@ -43,18 +44,21 @@ _NFNL_MSG_BATCH_BEGIN, _NFNL_MSG_BATCH_END = 16, 17
 _NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _GETCHAIN, _DELCHAIN, _NEWRULE, _GETRULE, _DELRULE, _NEWSET = (
     _NFNL_SUBSYS_NFTABLES << 8 | number for number in range(10)
 )
-_NEWSETELEM, _GETSETELEM, _DELSETELEM = (_NFNL_SUBSYS_NFTABLES << 8 | number for number in (12, 13, 14))
+_DELSET, _NEWSETELEM, _GETSETELEM, _DELSETELEM = (_NFNL_SUBSYS_NFTABLES << 8 | number for number in range(11, 15))
 
 _TABLE_NAME = 1
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
 _HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 3, 4, 7
 _SET_TABLE, _SET_NAME, _SET_FLAGS, _SET_KEY_TYPE, _SET_KEY_LEN, _SET_DATA_TYPE, _SET_DATA_LEN = range(1, 8)
-_SET_ID, _SET_USERDATA = 10, 13
-_SET_IS_MAP = 0x8
+_SET_DESCRIPTION, _SET_ID, _SET_TIMEOUT, _SET_USERDATA, _SET_EXPRESSION = 9, 10, 11, 13, 17
+_SET_DESCRIPTION_SIZE = 1
+_SET_IS_MAP, _SET_HAS_TIMEOUT, _SET_IS_DYNAMIC = 0x8, 0x10, 0x20
 _USERDATA_NATIVE_KEY = struct.pack("=BBI", 0, 4, 1)  # libnftnl's udata.h: NFTNL_UDATA_SET_KEYBYTEORDER, host's
 _ELEMENTS_TABLE, _ELEMENTS_SET, _ELEMENTS = 1, 2, 3
-_ELEMENT_KEY, _ELEMENT_DATA = 1, 2
+_ELEMENT_KEY, _ELEMENT_DATA, _ELEMENT_TIMEOUT, _ELEMENT_EXPIRATION, _ELEMENT_EXPRESSION = 1, 2, 4, 5, 7
+_EXPRESSION_DATA = 2
+_COUNTER_PACKETS = 2
 _LIST_ELEM, _DATA_VALUE = 1, 1
 # An attribute's length has 16 bits: more elements go into several messages of the same transaction.
 _ELEMENTS_PER_MESSAGE = 500
@@ -79,7 +83,7 @@ class Type:
 
 
 IPV4_ADDR, IPV6_ADDR = Type(7, 4), Type(8, 16)
-INET_PROTO, INET_SERVICE = Type(12, 1), Type(13, 2)
+INET_PROTO, INET_SERVICE, ICMPV6_TYPE = Type(12, 1), Type(13, 2), Type(29, 1)
 MARK, IFNAME = Type(19, 4, native=True), Type(41, 16, native=True)
 
 
@@ -119,6 +123,20 @@ class Rule:
         found = attributes(payload, _GENERIC.size)
         self.handle = int.from_bytes(found[_RULE_HANDLE], "big")
         self.userdata = found.get(_RULE_USERDATA, b"")
+
+
+class Element:
+    """An element of a set with timeouts, as the kernel lists it. Times in milliseconds; 0 without a timeout."""
+
+    __slots__ = ("expires", "key", "packets", "timeout")
+
+    def __init__(self, payload: bytes) -> None:
+        found = attributes(payload)
+        self.key = attributes(found[_ELEMENT_KEY])[_DATA_VALUE]
+        self.timeout = int.from_bytes(found.get(_ELEMENT_TIMEOUT, b""), "big")
+        self.expires = int.from_bytes(found.get(_ELEMENT_EXPIRATION, b""), "big")
+        counter = attributes(attributes(found.get(_ELEMENT_EXPRESSION, b"")).get(_EXPRESSION_DATA, b""))
+        self.packets = int.from_bytes(counter.get(_COUNTER_PACKETS, b""), "big")
 
 
 class Transaction:
@@ -181,13 +199,39 @@ class Transaction:
         number = attribute(_RULE_HANDLE, handle.to_bytes(8, "big"))
         self._add(_DELRULE, f"delete rule {table} {chain} {handle}", where, number)
 
-    def set(self, table: str, name: str, key: Type, value: Type | None = None) -> None:
-        """Make a set of `key`, or with `value` a map."""
+    def flush_chain(self, table: str, chain: str) -> None:
+        """Delete all rules of a chain."""
+        where = text(_RULE_TABLE, table) + text(_RULE_CHAIN, chain)
+        self._add(_DELRULE, f"flush chain {table} {chain}", where)
+
+    def delete_set(self, table: str, name: str) -> None:
+        """Delete a set that no rule looks into any more."""
+        self._add(_DELSET, f"delete set {table} {name}", text(_SET_TABLE, table) + text(_SET_NAME, name))
+
+    def set(
+        self,
+        table: str,
+        name: str,
+        key: Type,
+        value: Type | None = None,
+        *,
+        size: int = 0,
+        timed: bool = False,
+        counted_for: int = 0,
+    ) -> None:
+        """Make a set of `key`, or with `value` a map, of at most `size` elements if that is not 0.
+
+        `timed`: its elements may have timeouts. `counted_for`: packets put elements into it (`update`), each with
+        a counter, which are gone after so many seconds without one.
+        """
         self._sets += 1
+        flags = 0 if value is None else _SET_IS_MAP
+        flags |= _SET_HAS_TIMEOUT if timed or counted_for else 0
+        flags |= _SET_IS_DYNAMIC if counted_for else 0
         parts = [
             text(_SET_TABLE, table),
             text(_SET_NAME, name),
-            _u32(_SET_FLAGS, 0 if value is None else _SET_IS_MAP),
+            _u32(_SET_FLAGS, flags),
             _u32(_SET_KEY_TYPE, key.number),
             _u32(_SET_KEY_LEN, key.length),
             _u32(_SET_ID, self._sets),
@@ -196,12 +240,26 @@ class Transaction:
             parts.append(attribute(_SET_USERDATA, _USERDATA_NATIVE_KEY))
         if value is not None:
             parts += [_u32(_SET_DATA_TYPE, value.number), _u32(_SET_DATA_LEN, value.length)]
+        if size:
+            parts.append(nested(_SET_DESCRIPTION, _u32(_SET_DESCRIPTION_SIZE, size)))
+        if counted_for:
+            parts += [_milliseconds(_SET_TIMEOUT, counted_for), nested(_SET_EXPRESSION, counter()[4:])]
         self._add(_NEWSET, f"add set {table} {name}", *parts, flags=NLM_F_CREATE)
 
     def elements(self, table: str, name: str, keys: Iterable[bytes], *, exclusive: bool = False) -> None:
         """Put keys into a set; `exclusive` refuses those it has (EEXIST)."""
         flags = NLM_F_CREATE | (NLM_F_EXCL if exclusive else 0)
         self._elements(_NEWSETELEM, "add elements to", table, name, [_key(key) for key in keys], flags)
+
+    def timed_elements(self, table: str, name: str, keys: Mapping[bytes, int]) -> None:
+        """Put keys into a set for so many seconds from now on, also those that it has."""
+        plain = [_key(key) for key in keys]
+        timed = [_key(key) + _milliseconds(_ELEMENT_TIMEOUT, seconds) for key, seconds in keys.items()]
+        # Before 6.12 the timeout of an element that is there can not be changed; and only what is there can be
+        # deleted.
+        self._elements(_NEWSETELEM, "add elements to", table, name, timed, NLM_F_CREATE)
+        self._elements(_DELSETELEM, "delete elements of", table, name, plain, 0)
+        self._elements(_NEWSETELEM, "add elements to", table, name, timed, NLM_F_CREATE)
 
     def mapping(self, table: str, name: str, entries: Mapping[bytes, bytes], *, exclusive: bool = False) -> None:
         """Put keys with their values into a map; a key may only have one value (EEXIST)."""
@@ -229,6 +287,10 @@ def _key(key: bytes) -> bytes:
 
 def _u32(kind: int, value: int) -> bytes:
     return attribute(kind, value.to_bytes(4, "big"))
+
+
+def _milliseconds(kind: int, seconds: int) -> bytes:
+    return attribute(kind, (1000 * seconds).to_bytes(8, "big"))
 
 
 class Nftables:
@@ -286,13 +348,17 @@ class Nftables:
 
     def elements(self, family: int, table: str, name: str) -> list[bytes]:
         """Return the keys of a set or map."""
+        return [element.key for element in self.listed(family, table, name)]
+
+    def listed(self, family: int, table: str, name: str) -> list[Element]:
+        """Return the elements of a set with what is known of each."""
         where = text(_ELEMENTS_TABLE, table) + text(_ELEMENTS_SET, name)
-        keys = []
-        for payload in self._dump(_GETSETELEM, family, f"list elements of {table} {name}", where):
-            found = attributes(payload, _GENERIC.size)
-            for _kind, element in members(found.get(_ELEMENTS, b"")):
-                keys.append(attributes(attributes(element)[_ELEMENT_KEY])[_DATA_VALUE])
-        return keys
+        answers = self._dump(_GETSETELEM, family, f"list elements of {table} {name}", where)
+        return [
+            Element(element)
+            for payload in answers
+            for _kind, element in members(attributes(payload, _GENERIC.size).get(_ELEMENTS, b""))
+        ]
 
     def _dump(self, kind: int, family: int, operation: str, where: bytes = b"") -> list[bytes]:
         message = Message(kind, _GENERIC.pack(family, 0, 0) + where, operation, NLM_F_DUMP)
