@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 TYPE_A, TYPE_PTR, TYPE_MX, TYPE_AAAA = 1, 12, 15, 28
 CLASS_IN = 1
-NOERROR, FORMERR, SERVFAIL, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 4, 5, 16
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 3, 4, 5, 16
+BLOCKED = 15  # of Extended DNS Errors (RFC 8914, 4.16)
 TTL = 600  # seconds, Docker's
 LARGEST = 65535  # bytes of a message
 _SMALLEST = 512  # bytes that every client takes over UDP (RFC 1035, 4.2.1)
@@ -22,10 +23,13 @@ _LONGEST_NAME, _LONGEST_LABEL = 255, 63  # bytes (RFC 1035, 2.3.4)
 
 _RESPONSE, _OPCODE, _TRUNCATED, _DESIRED, _AVAILABLE, _CHECKING_DISABLED = 0x8000, 0x7800, 0x200, 0x100, 0x80, 0x10
 _HEADER = struct.Struct(">6H")  # id, flags, and how many questions, answers, authorities, additional records
+_RECORD = struct.Struct(">HHIH")  # type, class, TTL, length
 _FIXED = struct.Struct(">2sHHIH")  # a record whose name is that of the question: type, class, TTL, length
 _THE_QUESTIONS_NAME = b"\xc0\x0c"  # a pointer to byte 12 (RFC 1035, 4.1.4)
 _OPT = b"\0\0\x29"  # the name and the type of EDNS's record (RFC 6891)
 _OPT_SIZE = 11
+_OPTION_ERROR = 15  # EDNS's option for Extended DNS Errors
+_POINTER = 0xC0
 _OUR_LIMIT = struct.pack(">H", 4096)  # bytes that we take over UDP, in truth all
 _DNSSEC_OK = 0x80
 _PAIR = struct.Struct(">HH")
@@ -80,8 +84,19 @@ class Question:
         """The question itself, as it was asked."""
         return self.data[_HEADER.size : self.end]
 
-    def answer(self, records: Sequence[bytes] = (), code: int = NOERROR, limit: int = 0) -> bytes:
-        """Return the answer with our records, as many as there is room for in `limit` or what the client takes."""
+    def answer(
+        self,
+        records: Sequence[bytes] = (),
+        code: int = NOERROR,
+        limit: int = 0,
+        *,
+        error: int = 0,
+        reason: str = "",
+    ) -> bytes:
+        """Return the answer with our records, as many as there is room for in `limit` or what the client takes.
+
+        Clients with EDNS are told an extended `error` with its `reason`, if it is not 0.
+        """
         if self.edns and self.edns[6] and code == NOERROR:  # a version of EDNS that is still to come
             code, records = BADVERS, ()
         room = (limit or self.limit) - self.end - len(self.edns)
@@ -91,7 +106,8 @@ class Question:
             *records, last = records
             size -= len(last)
             flags = _TRUNCATED
-        return b"".join((self._header(code, flags, len(records)), self.text, *records, self._our_edns(code)))
+        edns = self._our_edns(code, error, reason)
+        return b"".join((self._header(code, flags, len(records)), self.text, *records, edns))
 
     def _failure(self, code: int) -> bytes:
         """Return the answer to a question that was not understood: nothing of it is repeated."""
@@ -105,10 +121,15 @@ class Question:
         flags |= _RESPONSE | self.flags & (_DESIRED | _CHECKING_DISABLED) | _AVAILABLE | code & 15
         return self.data[:2] + struct.pack(">5H", flags, 1, answers, 0, 1 if self.edns else 0)
 
-    def _our_edns(self, code: int) -> bytes:
+    def _our_edns(self, code: int, error: int, reason: str) -> bytes:
         if not self.edns:
             return b""
-        return _OPT + _OUR_LIMIT + bytes((code >> 4, 0, self.edns[7] & _DNSSEC_OK, 0, 0, 0))
+        option = b""
+        if error:
+            content = error.to_bytes(2, "big") + reason.encode()
+            option = _PAIR.pack(_OPTION_ERROR, len(content)) + content
+        head = _OPT + _OUR_LIMIT + bytes((code >> 4, 0, self.edns[7] & _DNSSEC_OK, 0))
+        return head + len(option).to_bytes(2, "big") + option
 
 
 def _read_name(data: bytes, start: int) -> tuple[bytes | None, int]:
@@ -191,3 +212,38 @@ class Reply:
         asked = question.text
         said = data[_HEADER.size : _HEADER.size + len(asked)]
         return data[4:6] == b"\0\1" and said[-4:] == asked[-4:] and said[:-4].lower() == asked[:-4].lower()
+
+
+def addresses(data: bytes) -> list[tuple[bytes, int]]:
+    """Return the addresses, packed, that a reply answers with, each with its TTL in seconds, whatever their names.
+
+    Raises `Malformed`, whose `answer` says nothing, where the message does not hold what it promises.
+    """
+    _identifier, _flags, questions, answers, _authorities, _additional = _HEADER.unpack_from(data)
+    found = []
+    position = _HEADER.size
+    try:
+        for _ in range(questions):
+            position = _skip_name(data, position) + _PAIR.size
+        for _ in range(answers):
+            position = _skip_name(data, position)
+            kind, scope, ttl, length = _RECORD.unpack_from(data, position)
+            position += _RECORD.size
+            content = data[position : position + length]
+            position += length
+            if len(content) < length:
+                raise IndexError
+            if scope == CLASS_IN and length == {TYPE_A: 4, TYPE_AAAA: 16}.get(kind):
+                found.append((content, ttl if ttl < 1 << 31 else 0))  # RFC 2181, 8
+    except (struct.error, IndexError):
+        raise Malformed(b"") from None
+    return found
+
+
+def _skip_name(data: bytes, position: int) -> int:
+    """Return where a name ends, which is read no further than to its first pointer; raises `IndexError`."""
+    while length := data[position]:
+        if length >= _POINTER:
+            return position + 2
+        position += 1 + length
+    return position + 1

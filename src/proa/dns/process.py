@@ -29,7 +29,8 @@ CONTROL_FD = 3
 _MOST_QUESTIONS = 8192  # passed on at once, of all containers
 _CONTAINERS_PER_MESSAGE = 500
 _GRACE = 60.0  # seconds without an engine that a container may be without a process
-_KEPT_CAPABILITIES = ("CAP_SYS_ADMIN",)  # setns(2), to ask servers from where a container is
+# setns(2), to ask servers from where a container is; elements of the sets of egress rules.
+_KEPT_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_NET_ADMIN")
 
 
 class NameServer:
@@ -121,7 +122,13 @@ class NameServer:
         identifier = message["id"]
         service = self._services.get(identifier)
         if service is None:
-            service = Service(self.loop, self._directory, self._forwarder, self._home)
+            service = Service(
+                self.loop,
+                self._directory,
+                self._forwarder,
+                self._home,
+                lambda what: self._report(identifier, what),
+            )
             self._services[identifier] = service
         service.update(message["container"], descriptors)
 
@@ -143,6 +150,17 @@ class NameServer:
 
     def _do_leave(self, _engine: packets.Socket, _message: dict[str, Any], _descriptors: Sequence[int]) -> None:
         self.loop.running = False
+
+    def _report(self, identifier: str, what: dict[str, Any]) -> bool:
+        """Tell the engines what a container's egress rules have refused; False if none has taken it."""
+        taken = False
+        for engine in self._engines:
+            try:
+                packets.send(engine, {"op": "refused", "id": identifier, **what})
+            except OSError:  # it is gone, or has much to read
+                continue
+            taken = True
+        return taken
 
     # --- containers -------------------------------------------------------------------------------------
 

@@ -7,10 +7,14 @@
                       {"op": "drop", "id"}              forget it
                       {"op": "pid", "id", "pid"}        its first process: the container is over with it
                       {"op": "leave"}                   end: another will take over
+    server → engine   {"op": "refused", "id", "run", "refused", "final"}   all that egress rules have refused to a
+                      container by now, as `gate._FIELDS` has it; "run" is the inode of its network namespace, and
+                      "final" says that it is over
 
 A container: "endpoints" as `directory.Endpoint` has them; "servers" for all other names, [{"address", "port"?,
 "host": whether it is asked from the host}]; "forwards": whether servers are asked from the host at all;
-"short": whether a name without dots is never asked for elsewhere.
+"short": whether a name without dots is never asked for elsewhere; "egress", if the container has such rules, as
+`gate.Gate.update` has them.
 
 The server listens on `SOCKET_NAME` in the engine's exec root. It stays when the engine goes, and ends with its
 last container.
@@ -24,7 +28,7 @@ import proa
 from proa.linux import packets
 
 SOCKET_NAME = "dns.sock"
-VERSION = f"{proa.__version__} 1"  # of these messages: a server of another one is replaced
+VERSION = f"{proa.__version__} 2"  # of these messages: a server of another one is replaced
 
 
 def listen(directory: str) -> packets.Socket:

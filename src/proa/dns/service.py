@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
     from proa.dns.directory import Directory
     from proa.dns.forwarder import Forwarder
+    from proa.dns.gate import Gate
     from proa.linux.loop import Loop
+
+    Report = Callable[[dict[str, Any]], bool]
 
 _AT_ONCE = 16  # packets that a container may have answered before it is another's turn
 _ADDRESS_SIZES = {TYPE_A: 4, TYPE_AAAA: 16}
@@ -38,9 +41,13 @@ _ADDRESS_SIZES = {TYPE_A: 4, TYPE_AAAA: 16}
 class Service:
     """What the server knows of a container, and its sockets, if it has been given them."""
 
-    def __init__(self, loop: Loop, directory: Directory, forwarder: Forwarder, home: int) -> None:
-        """`home` is a descriptor of the network namespace of this process."""
+    def __init__(
+        self, loop: Loop, directory: Directory, forwarder: Forwarder, home: int, report: Report | None = None
+    ) -> None:
+        """`home` is a descriptor of the network namespace of this process; `report` is told what is refused."""
         self._loop, self._directory, self._forwarder, self._home = loop, directory, forwarder, home
+        self._report = report
+        self._gate: Gate | None = None
         self._endpoints: list[Endpoint] = []
         self._servers: list[Upstream] = []
         self._short = False
@@ -48,6 +55,7 @@ class Service:
         self._udp: packets.Socket | None = None
         self._connections: Connections | None = None
         self._namespace = -1
+        self._mark = 0
 
     @property
     def listens(self) -> bool:
@@ -66,7 +74,20 @@ class Service:
         self._directory.replace(self._endpoints, endpoints)
         self._endpoints = endpoints
         self._short = description["short"]
+        self._guard(description.get("egress"))
+        self._mark = description["egress"]["mark"] if self._gate else 0
         self._servers = list(self._reachable(description["servers"], forwards=description["forwards"]))
+
+    def _guard(self, egress: dict[str, Any] | None) -> None:
+        """Keep the egress rules of a container that has some, whose namespace is known."""
+        if egress is None:
+            return
+        if self._gate is None:
+            from proa.dns.gate import Gate  # most servers never need it
+
+            assert self._namespace >= 0 and self._report
+            self._gate = Gate(self._loop, self._home, self._namespace, self._report)
+        self._gate.update(egress)
 
     def _reachable(self, servers: Sequence[dict[str, Any]], *, forwards: bool) -> Iterator[Upstream]:
         """Yield the servers that may be asked: from where the container is any, from the host with `forwards`."""
@@ -75,7 +96,7 @@ class Service:
                 if each["host"] and forwards:
                     yield Upstream(each, self._home, -1)
                 elif not each["host"] and self._namespace >= 0:
-                    yield Upstream(each, self._home, self._namespace)
+                    yield Upstream(each, self._home, self._namespace, self._mark)
             except OSError:
                 continue  # an address of an interface that is gone
 
@@ -85,6 +106,9 @@ class Service:
         self._endpoints = []
         self._forwarder.close(self._lane)
         self._close_sockets()
+        if self._gate:
+            self._gate.close()
+            self._gate = None
         self._close_namespace()
 
     def _open(self, descriptors: Sequence[int]) -> None:
@@ -142,10 +166,20 @@ class Service:
         records = self._known(question)
         if records is None and self._short and question.name and b"." not in question.name:
             records = () if question.kind in _ADDRESS_SIZES else None  # tried with search domains next
+        gate = self._gate
         if records is not None:
+            if gate and records:
+                gate.open(question, records)
             reply(question.answer(records, limit=LARGEST if stream else 0))
-        else:
-            self._forwarder.ask(self._lane, question, self._servers, reply, stream=stream)
+            return
+        if gate and not gate.permits(question.name):
+            reply(gate.refuse(question))
+            return
+
+        def passed(answer: bytes) -> None:
+            reply(gate.passed(question, answer) if gate else answer)
+
+        self._forwarder.ask(self._lane, question, self._servers, passed if gate else reply, stream=stream)
 
     def _known(self, question: Question) -> Sequence[bytes] | None:
         """Return the records to answer with, perhaps none; None if others are to be asked.

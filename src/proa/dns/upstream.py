@@ -28,13 +28,13 @@ _UNDER_WAY = (errno.EINPROGRESS, errno.EAGAIN)
 class Upstream:
     """A server. `namespace` is a descriptor of the network namespace it is asked from, -1 for the host's."""
 
-    __slots__ = ("_address", "_family", "_home", "_namespace")
+    __slots__ = ("_address", "_family", "_home", "_mark", "_namespace")
 
-    def __init__(self, description: dict[str, Any], home: int, namespace: int) -> None:
-        """Raises `OSError` for an address that is none."""
+    def __init__(self, description: dict[str, Any], home: int, namespace: int, mark: int = 0) -> None:
+        """`mark` is that of packets to it, which egress rules let pass. Raises `OSError` for no address."""
         text, _, zone = description["address"].partition("%")
         port = description.get("port", PORT)
-        self._home, self._namespace = home, namespace
+        self._home, self._namespace, self._mark = home, namespace, mark
         if ":" in text:
             socket.inet_pton(_INET6, text)
             self._family = _INET6
@@ -65,9 +65,12 @@ class Upstream:
             return Socket(self._family, kind)
         setns(self._namespace, CLONE_NEWNET)
         try:
-            return Socket(self._family, kind)
+            made = Socket(self._family, kind)
         finally:
             setns(self._home, CLONE_NEWNET)
+        if self._mark:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self._mark)
+        return made
 
 
 class Datagram:

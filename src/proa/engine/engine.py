@@ -36,6 +36,7 @@ from proa.engine.images.push import Pusher
 from proa.engine.images.save import Saver
 from proa.engine.name_service import NameService
 from proa.engine.networks import attach, mending
+from proa.engine.networks.egress import EgressRules
 from proa.engine.networks.networks import Networks
 from proa.engine.networks.resolution import Resolution
 from proa.engine.records import EndpointRecord
@@ -88,7 +89,9 @@ class Engine:
         self.isolated = IsolatedPool()
         self.names = NameService(settings.exec_root)
         self.resolution = Resolution(self.names, self.networks, settings, lambda: self.containers.all())
-        self.networks.companions.append(self.resolution)
+        self.egress = EgressRules(lambda: self.containers)
+        self.names.on_refused = self.egress.heard
+        self.networks.companions += [self.egress, self.resolution]
         self.launcher = Launcher(settings.cgroup_parent)
         self.volumes = Volumes(
             root / "volumes", self.database, self.events, self.trash, lambda: self.containers.all()
@@ -104,6 +107,7 @@ class Engine:
             bridge=self.bridge,
             isolated=self.isolated,
             resolution=self.resolution,
+            egress=self.egress,
             launcher=self.launcher,
             trash=self.trash,
         )

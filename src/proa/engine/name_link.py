@@ -29,14 +29,21 @@ _log = logging.getLogger(__name__)
 class Link:
     """A connection whose messages are sent now, or when the server has taken what was sent before.
 
-    `lost` is called when the server ends it. All methods are for the event loop's thread.
+    `lost` is called when the server ends it, `heard` with what the server tells. All methods are for the event
+    loop's thread.
     """
 
-    def __init__(self, connection: packets.Socket, lost: Callable[[], None], pid: int = 0) -> None:
+    def __init__(
+        self,
+        connection: packets.Socket,
+        lost: Callable[[], None],
+        heard: Callable[[dict[str, Any]], None],
+        pid: int = 0,
+    ) -> None:
         """`pid` is that of the server if it is a child of this process."""
         self.pid = pid
         self._socket = connection
-        self._lost = lost
+        self._lost, self._heard = lost, heard
         self._loop = asyncio.get_running_loop()
         self._unsent: deque[tuple[dict[str, Any], tuple[int, ...]]] = deque()
         self._pidfd = os.pidfd_open(pid) if pid else -1
@@ -112,7 +119,7 @@ class Link:
             pass  # it is gone, or stuck: the next engine tells another
 
     def _receive(self) -> None:
-        """The server says nothing by itself: what comes is its end."""
+        """What the server tells by itself, at last its end."""
         try:
             message, descriptors = packets.receive(self._socket)
         except BlockingIOError:
@@ -123,6 +130,8 @@ class Link:
         if message is None:
             self.close()
             self._lost()
+        elif message["op"] == "refused":
+            self._heard(message)
 
     def _reap(self) -> None:
         self._loop.remove_reader(self._pidfd)
@@ -183,6 +192,8 @@ def _greet(connection: packets.Socket) -> dict[str, int]:
         packets.close_all(descriptors)
         if answer is None:
             raise ConnectionResetError("it has ended")
+        if "version" not in answer:
+            continue  # what it had to tell, and tells again when it hears of the containers
         if answer["version"] != protocol.VERSION:
             packets.send(connection, {"op": "leave"})
             raise ValueError(f"it is of version {answer['version']}")

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class NameService:
         self._spawned_at = self._delay = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
+        self.on_refused: Callable[[dict[str, Any]], None] = lambda message: None  # as `proa.dns.protocol` has it
 
     @property
     def pid(self) -> int:
@@ -63,7 +64,7 @@ class NameService:
             await self._open_all(self._known)
             return
         connection, listening = found
-        self._link = Link(connection, self._lost)
+        self._link = Link(connection, self._lost, self._heard)
         for identifier in listening.keys() - self._known.keys():
             self._post({"op": "drop", "id": identifier})
         for identifier in listening.keys() & self._known.keys():
@@ -125,7 +126,8 @@ class NameService:
         """Tell of a container, with its sockets if they are new, and its namespace if servers are asked there."""
         known = self._known[identifier]
         descriptors: tuple[int, ...] = sockets.detach() if sockets else ()
-        if not all(server["host"] for server in known.description["servers"]):
+        inside = not all(server["host"] for server in known.description["servers"])
+        if inside or "egress" in known.description:
             try:
                 descriptors += (os.open(known.namespace, os.O_RDONLY | os.O_CLOEXEC),)
             except OSError:
@@ -146,7 +148,7 @@ class NameService:
                 return
             self._spawned_at = time.monotonic()
             connection, pid = name_link.spawn(self._exec_root)
-            self._link = Link(connection, self._lost, pid)
+            self._link = Link(connection, self._lost, self._heard, pid)
         self._link.post(message, descriptors)
 
     def _let_go(self) -> None:
@@ -156,6 +158,9 @@ class NameService:
             self._link = None
 
     # --- when the server has ended ----------------------------------------------------------------------
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        self.on_refused(message)
 
     def _lost(self) -> None:
         self._link = None

@@ -138,6 +138,12 @@ class PortBinding(msgspec.Struct, kw_only=True, omit_defaults=True):
     last: int = 0
 
 
+class Egress(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`--egress`: what a container may reach, and nothing else (`network/egress.py`)."""
+
+    allow: list[str] = []  # destinations, as `str` of a rule writes them
+
+
 class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Everything `create` can be told. Empty means: what the image says, else Docker's default."""
 
@@ -181,6 +187,7 @@ class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     dns_search: list[str] = []
     dns_options: list[str] = []
     extra_hosts: list[str] = []  # "name:address"; address may be host-gateway
+    egress: Egress | None = None  # None: it reaches whatever its networks do
     privileged: bool = False
     cap_add: list[str] = []
     cap_drop: list[str] = []

@@ -129,6 +129,17 @@ class Snapshot(msgspec.Struct, kw_only=True, frozen=True):
     sealed: list[str]  # keys of layers, base first
 
 
+class Refusal(msgspec.Struct, kw_only=True, frozen=True):
+    """What egress rules have refused to a container: packets to one destination, or questions for one name."""
+
+    protocol: str  # tcp, udp, icmp …, or dns for a name
+    address: str
+    port: int  # 0 where the protocol has none
+    name: str  # of the address, if it came from the name server
+    count: int
+    time: int  # of the last one, nanoseconds since the epoch
+
+
 class Container(msgspec.Struct, kw_only=True):
     """One container. `request` is the API's create body as it came, for `inspect` and tools."""
 
@@ -145,6 +156,7 @@ class Container(msgspec.Struct, kw_only=True):
     endpoints: dict[str, EndpointRecord] = {}  # by the network's name, in the order of the interfaces
     ports: list[Published] = []  # while it runs
     publish_policy: str = ""  # that they were published under (`containers/publish_policy.py`)
+    refused: list[Refusal] = []  # by the egress rules of the last run, the latest first
     request: dict[str, Any] = {}
     warnings: list[str] = []
     sealed: list[str] = []  # keys of layers between those of the image and its own: base first, shared

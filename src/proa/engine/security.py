@@ -6,6 +6,7 @@ to anybody: it is left out, with a warning.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Sequence
@@ -23,27 +24,35 @@ _TRUE = {"", "true", "1", "t"}
 _FALSE = {"false", "0", "f"}
 
 
+# On top of the default filter where egress rules hold: the arguments of i386's socketcall(2) are out of a filter's
+# sight, so it would open the sockets that socket(2) is kept from. C libraries take the latter first.
+_NO_SOCKETCALL = {"names": ["socketcall"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS}
+_PACKET_SOCKETS = "CAP_NET_RAW"
+
+
 class Filters:
     """Compiled seccomp filters, as files: each is compiled once and read by every shim that needs it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._paths: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._paths: dict[tuple[str, tuple[str, ...], bool], str] = {}
 
-    def path(self, profile: str, granted: Sequence[str]) -> str:
+    def path(self, profile: str, granted: Sequence[str], *, guarded: bool = False) -> str:
         """Return the file of the filter for a profile ("" is the default) and capabilities; "" for no filter."""
-        key = (profile, tuple(sorted(granted)))
+        key = (profile, tuple(sorted(granted)), guarded)
         if key not in self._paths or not Path(self._paths[key] or "/").exists():
             self._paths[key] = self._compile(*key)
         return self._paths[key]
 
-    def _compile(self, profile: str, granted: tuple[str, ...]) -> str:
+    def _compile(self, profile: str, granted: tuple[str, ...], guarded: bool) -> str:
         if profile:
             specification = seccomp_profiles.load_profile(profile, granted)
         else:
             specification = seccomp_profiles.default_profile(granted)
         if specification is None:
             return ""
+        if guarded:
+            specification["syscalls"] = [_NO_SOCKETCALL, *specification["syscalls"]]
         program = seccomp.compile(specification)
         path = self._directory / f"{hashlib.sha256(program).hexdigest()}.bpf"
         profile_path = path.with_suffix(bundle.SECCOMP_SUFFIX)  # for other runtimes
@@ -67,18 +76,23 @@ class Security:
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, options: ContainerOptions, filters: Filters) -> Security:
-        """Decide; raises `InvalidArgument` in Docker's words for options that do not exist."""
+    def of(cls, options: ContainerOptions, filters: Filters, *, guarded: bool = False) -> Security:
+        """Decide; raises `InvalidArgument` in Docker's words for options that do not exist.
+
+        `guarded`: egress rules hold for the container (`containers/confinement.py`).
+        """
         result = cls(privileged=options.privileged)
         words = _Words.parse(options.security_opt)
         result.no_new_privileges = words.no_new_privileges
         result.granted, result.warnings = capabilities.select(
             options.cap_add, options.cap_drop, options.privileged
         )
+        if guarded:
+            result.granted = [name for name in result.granted if name != _PACKET_SOCKETS]
         unconfined = words.seccomp == "unconfined" or (options.privileged and not words.seccomp)
         if not unconfined:
             profile = "" if words.seccomp == "builtin" else words.seccomp
-            result.filter_path = filters.path(profile, result.granted)
+            result.filter_path = filters.path(profile, result.granted, guarded=guarded)
         if not options.privileged and not words.system_paths_unconfined:
             masked, readonly = options.masked_paths, options.readonly_paths
             result.masked_paths = _masked_paths() if masked is None else masked

@@ -213,11 +213,11 @@ def test_what_is_gone_is_let_go(tmp_path: Path) -> None:
 
 @private_network
 def test_it_can_do_little(tmp_path: Path) -> None:
-    """What talks to containers has no capability but that of entering their namespaces."""
+    """What talks to containers may enter their network namespaces, and fill sets there."""
     with NameProcess(tmp_path) as server:
         status = Path(f"/proc/{server.process.pid}/status").read_text()
         sets = dict(line.split(":\t") for line in status.splitlines() if line.startswith(("Cap", "NoNewPrivs")))
-        assert int(sets["CapEff"], 16) == int(sets["CapPrm"], 16) == 1 << 21  # CAP_SYS_ADMIN
+        assert int(sets["CapEff"], 16) == int(sets["CapPrm"], 16) == 1 << 21 | 1 << 12  # SYS_ADMIN, NET_ADMIN
         assert sets["NoNewPrivs"] == "1"
 
 

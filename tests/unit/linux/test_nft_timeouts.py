@@ -128,7 +128,10 @@ def test_packets_fill_and_count() -> None:
         nftables.commit(counted())
         send(80, 80, 81, 82)
         found = {each.key[4:6]: each for each in nftables.listed(nf.NFPROTO_INET, "t", "seen")}
-        assert {key: each.packets for key, each in found.items()} == {b"\0\x50": 2, b"\0\x51": 1}  # no room for more
+        assert {key: each.packets for key, each in found.items()} == {
+            b"\0\x50": 2,
+            b"\0\x51": 1,
+        }  # no room for more
         assert 50_000 < found[b"\0\x50"].expires <= 60_000
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from proa.api.translate import endpoints, ports, supervision
+from proa.api.translate import egress, endpoints, ports, supervision
 from proa.api.translate.mounts import mounts
 from proa.api.translate.unsupported import refuse
 from proa.api.types import host_config as wire
@@ -68,6 +68,7 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         dns=host.dns or [],
         dns_search=host.dns_search or [],
         dns_options=host.dns_options or [],
+        egress=egress.wanted(body.labels, annotations),
         extra_hosts=[_extra_host(text) for text in host.extra_hosts or ()],
         privileged=host.privileged,
         cap_add=_capabilities(host.cap_add, "CapAdd"),

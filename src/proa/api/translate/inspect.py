@@ -8,7 +8,7 @@ import msgspec
 
 from proa import cgroups, times
 from proa.api.request import without_nulls
-from proa.api.translate import networks, ports, supervision
+from proa.api.translate import egress, networks, ports, supervision
 from proa.api.translate.containers import mount
 from proa.api.types.containers import Config, CreateBody
 from proa.api.types.host_config import HostConfig
@@ -41,7 +41,8 @@ def document(
     directory = settings.container_directory(record.id)
     driver = record.options.log_driver or DEFAULT_LOG_DRIVER
     files = settings.runtime_directory(record.id)  # made anew at each start
-    return {
+    own = {} if record.options.egress is None else {"Egress": egress.document(record)}
+    return own | {
         "Id": record.id,
         "Created": times.format_time(record.created),
         "Path": record.path,

@@ -38,7 +38,7 @@ _FUNCTIONS = {
     "devices.devices_body": ("device",),
     "devices.gpus_body": ("gpus",),
     "devices.throttles_body": ("device-read-bps", "device-read-iops", "device-write-bps", "device-write-iops"),
-    "environment.annotations_body": ("annotation", "ephemeral", "health-on-failure", "publish-policy"),
+    "environment.annotations_body": ("annotation", "egress", "ephemeral", "health-on-failure", "publish-policy"),
     "environment.environment_body": ("env", "env-file"),
     "environment.labels_body": ("label", "label-file"),
     "environment.log_body": ("log-driver", "log-opt"),

@@ -34,6 +34,7 @@ FLAGS = (
     ("dns-option", "", "list", "Options of the resolver"),
     ("dns-search", "", "list", "Domains to search", "networks.domain"),
     ("domainname", "", "string", "NIS domain name"),
+    ("egress", "", "list", "What the container may reach: deny, allow=DESTINATION[:PORT][/PROTOCOL]"),
     ("entrypoint", "", "string", "Program to run instead of the image's entrypoint"),
     (
         "env",

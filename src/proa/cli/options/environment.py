@@ -73,6 +73,8 @@ def annotations_body(options: Options, body: dict[str, Any]) -> None:
         annotations["org.proa.health-on-failure"] = options["health-on-failure"]
     if options["publish-policy"]:
         annotations["org.proa.publish-policy"] = options["publish-policy"]
+    if options["egress"]:
+        annotations["org.proa.egress"] = " ".join(options["egress"])
     body["HostConfig"]["Annotations"] = annotations
 
 

@@ -58,6 +58,7 @@ from proa.engine.logs.destination import log_path
 from proa.engine.logs.reading import LogLine, LogRequest, lines, pieces
 from proa.engine.networks import connect
 from proa.engine.networks import remove as remove_network
+from proa.engine.networks.egress import EgressRules
 from proa.engine.networks.networks import Networks
 from proa.engine.networks.resolution import Resolution
 from proa.engine.options import ContainerOptions, EndpointOptions, PortBinding, Resources, RestartPolicy
@@ -93,6 +94,7 @@ class Containers:
         bridge: DefaultBridge,
         isolated: IsolatedPool,
         resolution: Resolution,
+        egress: EgressRules,
         launcher: Launcher,
         trash: Trash,
     ) -> None:
@@ -106,6 +108,7 @@ class Containers:
         self.bridge = bridge
         self.isolated = isolated
         self.resolution = resolution
+        self.egress = egress
         self.launcher = launcher
         self.trash = trash
         # Set by the engine: images ask back which containers there are.

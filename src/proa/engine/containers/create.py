@@ -11,7 +11,7 @@ import msgspec
 
 from proa import cgroups, ids, times, wording
 from proa.engine import names, resources
-from proa.engine.containers import config, health, links, mountpoints, view
+from proa.engine.containers import config, confinement, health, links, mountpoints, view
 from proa.engine.logs import drivers
 from proa.engine.networks import attach
 from proa.engine.options import ContainerOptions
@@ -82,7 +82,8 @@ def _check(containers: Containers, options: ContainerOptions) -> list[str]:
         names.parse_signal(options.stop_signal)
     if containers.runtimes.command(options.runtime) and options.init:
         raise Unsupported(f"--init is a part of Proa's own runtime: the runtime {options.runtime} has none")
-    security = Security.of(options, containers.filters)
+    confinement.check(containers, options)
+    security = Security.of(options, containers.filters, guarded=bool(confinement.guard(containers, options)))
     limits = resources.specification(options, options.privileged)
     checks = health.examine(options.healthcheck) if options.healthcheck else []
     ports = [wording.PORTS_DISCARDED] if options.network_mode == "host" and options.port_bindings else []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from proa import ids, times, wording
 from proa.engine import spec
-from proa.engine.containers import batch, links
+from proa.engine.containers import batch, confinement, links
 from proa.engine.containers.batch import Completed
 from proa.engine.containers.run import client_message
 from proa.engine.containers.runtime_files import write_json
@@ -46,6 +46,8 @@ class Execs:
         self._running(record)
         if not options.command or not options.command[0]:
             raise InvalidArgument("No exec command specified")
+        if options.privileged:
+            confinement.check_exec(self._containers, record)
         if options.user and record.state.pid:
             await asyncio.to_thread(_check_user, options.user, record.state.pid)
         fields = {name: getattr(options, name) for name in options.__struct_fields__}
@@ -137,7 +139,8 @@ class Execs:
         containers = self._containers
         if request is None:
             execution.attach_stdin = False
-        security = Security.of(record.options, containers.filters)
+        guarded = bool(confinement.guard(containers, record.options))
+        security = Security.of(record.options, containers.filters, guarded=guarded)
         variables = links.environment(containers, record, strict=False)
         specification = spec.build_exec(record, execution, security, variables)
         path = containers.settings.runtime_directory(record.id) / f"exec-{execution.id}.json"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from proa import times, wording
 from proa.engine import propagation, spec
-from proa.engine.containers import ending, files, links, mountpoints, namespaces, sealing
+from proa.engine.containers import confinement, ending, files, links, mountpoints, namespaces, sealing
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear, make, write_json
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
@@ -104,6 +104,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
         runtime=containers.runtimes.command(record.options.runtime),
         runtime_directory=runtime_directory,
     )
+    confinement.check(containers, record.options)  # others may have got egress rules since
     await mountpoints.mount_volumes(containers, record)
     propagation.check(record.mounts)
     containers.emit_volumes("mount", record)
@@ -112,7 +113,9 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     steps.append(connection.post("create", memo=Memo.of(record), **spec.outline(record, place)))
     files.write(containers, record, place)
     place.variables = links.environment(containers, record)
-    specification = spec.build(record, Security.of(record.options, containers.filters), place)
+    guarded = bool(confinement.guard(containers, record.options))
+    security = Security.of(record.options, containers.filters, guarded=guarded)
+    specification = spec.build(record, security, place)
     config = f"{runtime_directory}/{protocol.SPEC_NAME}"
     write_json(config, specification)
     steps += [pending.attach(connection) for pending in run.take_pending()]

@@ -69,6 +69,7 @@ def _plan(record: Container, network: Network, wishes: EndpointOptions | None) -
 async def _plug(containers: Containers, record: Container, network: Network, wishes: EndpointOptions) -> None:
     """Give a running container the place; nothing is left of one that it can not have."""
     before = ways.leads(containers, record)
+    await containers.egress.require(record, _namespace(record))
     endpoint = EndpointRecord(network=network.name, network_id=network.id, wishes=wishes)
     record.endpoints[network.name] = endpoint
     namespace = os.open(_namespace(record), os.O_RDONLY | os.O_CLOEXEC)

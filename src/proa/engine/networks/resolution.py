@@ -1,7 +1,7 @@
 """Names of containers on user-defined networks: who has the engine's name server, and what it says of each.
 
-A companion of containers' places. A container gets the server with its first place on a user-defined network,
-before its program runs, and keeps it to its end, as its resolv.conf names it.
+A companion of containers' places. A container gets the server with its first place on a user-defined network (with
+egress rules, on any), before its program runs, and keeps it to its end, as its resolv.conf names it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from proa.engine import resolv_conf
 from proa.engine.name_service import Known, NameService
-from proa.engine.networks import naming
+from proa.engine.networks import egress, naming
 from proa.engine.networks.records import Network
 from proa.engine.records import Container, EndpointRecord
 from proa.engine.resolv_conf import Embedded, HostFile
@@ -41,7 +41,7 @@ class Resolution:
 
     def is_wanted(self, record: Container) -> bool:
         """Whether a starting container is to have the name server: it has a place where there are names."""
-        return any(place.attached and naming.has_names(place) for place in record.endpoints.values())
+        return any(place.attached and _is_served(record, place) for place in record.endpoints.values())
 
     def embedded(self, record: Container) -> Embedded:
         """Return what its resolv.conf says, and whom its name server asks."""
@@ -68,7 +68,7 @@ class Resolution:
     async def begin(self, record: Container, endpoint: EndpointRecord, network: Network, namespace: str) -> None:
         if self._service.knows(record.id):
             self.changed(record)
-        elif naming.has_names(endpoint):
+        elif _is_served(record, endpoint):
             known = Known(self._describe(record), namespace)
             if record.running:
                 known.pid, known.namespace = record.state.pid, f"/proc/{record.state.pid}/ns/net"
@@ -127,12 +127,20 @@ class Resolution:
         ]
         places.sort(key=lambda each: (-each[0].wishes.gateway_priority, each[1].internal, each[1].name))
         embedded = self.embedded(record)
-        return {
+        description = {
             "endpoints": [_endpoint(record, place) for place, _ in places if naming.has_names(place)],
             "servers": embedded.servers,
             "forwards": any(not network.internal for _, network in places),
             "short": embedded.short,
         }
+        if record.options.egress is not None:
+            description["egress"] = egress.described(record, [place for place, _ in places])
+        return description
+
+
+def _is_served(record: Container, place: EndpointRecord) -> bool:
+    """Whether a place is one with the name server: there are names on the network, or egress rules to be kept."""
+    return naming.has_names(place) or (record.options.egress is not None and bool(place.device))
 
 
 def _endpoint(record: Container, place: EndpointRecord) -> dict[str, Any]:
