@@ -66,6 +66,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/images/load", "images.archives:load", abandonable=_WAITS),
     Endpoint("POST", "/images/create", "images.pull:create", abandonable=_WAITS),
     Endpoint("POST", "/images/prune", "images.remove:prune"),
+    Endpoint("POST", "/proa/images/verify", "images.verify:verify", abandonable=_WAITS),
     Endpoint("POST", "/commit", "images.commit:commit"),
     Endpoint("GET", "/images/{name}/json", "images.inspect:inspect"),
     Endpoint("GET", "/images/{name}/history", "images.inspect:history"),

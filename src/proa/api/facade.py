@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from proa.engine.images.push import Pushed
     from proa.engine.images.remove import Removed
     from proa.engine.images.store import ImageStore
+    from proa.engine.images.verify import Verified
     from proa.engine.logs.reading import LogRequest
     from proa.registry import Credentials, Registry
 
@@ -170,6 +171,17 @@ class Puller(Protocol):
     ) -> None: ...
 
 
+class Verifier(Protocol):
+    def verify(
+        self,
+        names: Sequence[str],
+        *,
+        everything: bool = False,
+        repair: bool = False,
+        credentials: Credentials | None = None,
+    ) -> AsyncIterator[Verified]: ...
+
+
 class Importer(Protocol):
     async def import_(
         self,
@@ -277,6 +289,8 @@ class Engine(Protocol):
     def images(self) -> Images: ...
     @property
     def puller(self) -> Puller: ...
+    @property
+    def verifier(self) -> Verifier: ...
     @property
     def importer(self) -> Importer: ...
     @property

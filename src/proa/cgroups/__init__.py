@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from proa.cgroups import files, mounts, tree
 from proa.cgroups.support import features, unsupported
@@ -60,8 +59,10 @@ def remove_parent(path: str) -> None:
     """Remove the cgroup above containers' in every hierarchy, unless something of anybody's is in it."""
     points = {*hierarchies().values(), mounts.find()[1]} if detect() == "v1" else {mounts.find()[1]}
     for point in filter(None, points):
-        with suppress(OSError):  # EBUSY: it has sub-cgroups or members; ENOENT: nobody made it here
+        try:
             os.rmdir(point + path)
+        except OSError:
+            pass  # EBUSY: it has sub-cgroups or members; ENOENT: nobody made it here
 
 
 def directories(path: str) -> dict[str, str]:

@@ -53,7 +53,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "image": ("Manage images", {
         "history": "history", "import": "import_", "inspect": "inspect_image", "ls": "images",
         "list": "images", "load": "load", "prune": "image_prune", "pull": "pull", "push": "push", "rm": "rmi",
-        "remove": "rmi", "save": "save", "tag": "tag",
+        "remove": "rmi", "save": "save", "tag": "tag", "verify": "image_verify",
     }),
     "network": ("Manage networks", {
         "connect": "network_connect", "create": "network_create", "disconnect": "network_disconnect",
@@ -107,6 +107,7 @@ SUMMARIES = {
     "fork": "Make copies of a container that begin with what it has written",
     "history": "Show how an image was made, layer by layer",
     "image_prune": "Remove images that nothing needs",
+    "image_verify": "Check that the disk holds what the digests of images say",
     "images": "List images",
     "import_": "Make an image of a tar archive with a root filesystem",
     "info": "Show the engine's configuration and the machine it runs on",

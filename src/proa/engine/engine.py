@@ -27,6 +27,7 @@ from proa.engine.containers.publishing import Publishing
 from proa.engine.containers.snapshots import Snapshots
 from proa.engine.database import Database
 from proa.engine.events import Events
+from proa.engine.images import verify
 from proa.engine.images.commit import Committer
 from proa.engine.images.images import Images
 from proa.engine.images.import_ import Importer
@@ -34,6 +35,7 @@ from proa.engine.images.load import Loader
 from proa.engine.images.pull import Puller
 from proa.engine.images.push import Pusher
 from proa.engine.images.save import Saver
+from proa.engine.images.verify import Verifier
 from proa.engine.name_service import NameService
 from proa.engine.networks import attach, mending
 from proa.engine.networks.egress import EgressRules
@@ -124,6 +126,16 @@ class Engine:
             layers=self.layers,
             registry=self.registry,
             max_concurrent_downloads=settings.max_concurrent_downloads,
+        )
+        self.verifier = Verifier(
+            verify.Parts(
+                images=self.images,
+                content=self.content,
+                layers=self.layers,
+                layer_puller=self.puller.layer_puller,
+                registry=self.registry,
+                containers=lambda: self.containers.all(),
+            )
         )
         self.importer = Importer(
             images=self.images, database=self.database, content=self.content, layers=self.layers

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from proa.archive import attributes
+from proa.archive.compare import differences
 from proa.archive.directories import OPEN_DIRECTORY
 from proa.archive.lowers import Lowers
 from proa.archive.overlay import is_opaque
@@ -133,6 +134,25 @@ class Layers:
         if not directory.is_dir():
             raise NotFound(f"layer {chain_id} does not exist")
         return directory
+
+    def compare(self, directory: Path, chain_id: str, parent: str, unpacked: Unpacked) -> list[str]:
+        """Return how a layer differs from a prepared directory with the same blob unpacked; [] for not at all.
+
+        Raises `NotFound` when the layer is missing, `OSError` when it can not be read.
+        """
+        self._inherit(directory, name_of(parent) if parent else _BASE, unpacked.implied)
+        return differences(self.directory(chain_id), directory, unpacked.implied)
+
+    def replace(self, directory: Path, chain_id: str) -> None:
+        """Put a prepared directory that `compare` has seen in the place of a layer that no container has mounted.
+
+        A crash in between leaves no layer: its blob is unpacked again at the next start. Raises `OSError`.
+        """
+        name = name_of(chain_id)
+        self.trash.discard(self.root / name)
+        self._durability.expect(name)
+        directory.rename(self.root / name)
+        self._durability.settle()
 
     def remove(self, chain_id: str) -> None:
         """Remove a layer; no error if it is missing. No container may have it mounted."""

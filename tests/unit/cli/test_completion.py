@@ -21,7 +21,7 @@ from rig.terminal import Terminal
 
 from .answers import answer
 from .conftest import Proa
-from .test_help import COMMANDS, command, module_of
+from .test_help import COMMANDS, OWN_COMMANDS, command, module_of
 
 RUNNING = {"Image": "busybox", "Status": "Up 2 minutes", "State": "running", "Names": ["/web", "/other/alias"]}
 ENDED = {"Image": "busybox", "Status": "Exited (0)", "State": "exited", "Names": ["/worker-1"]}
@@ -118,15 +118,16 @@ def test_no_engine_is_started(proa: Proa, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_tables_name_what_there_is() -> None:
+    every = [*COMMANDS, *sorted(OWN_COMMANDS)]
     modules = {*TOP.values(), *(module for _, commands in GROUPS.values() for module in commands.values())}
-    taking = {module_of(words) for words in COMMANDS if command(words).most != 0 and command(words).usage}
+    taking = {module_of(words) for words in every if command(words).most != 0 and command(words).usage}
     assert taking <= set(ARGUMENTS)
     filtering = {
-        module_of(words) for words in COMMANDS if any(flag[KIND] == "filter" for flag in command(words).flags)
+        module_of(words) for words in every if any(flag[KIND] == "filter" for flag in command(words).flags)
     }
     assert filtering <= set(FILTERS)
     assert set(ARGUMENTS) | set(FILTERS) <= modules
-    flags = {flag[NAME] for words in COMMANDS for flag in command(words).flags if flag[KIND]}
+    flags = {flag[NAME] for words in every for flag in command(words).flags if flag[KIND]}
     assert set(FLAG_VALUES) <= flags
 
 

@@ -75,6 +75,16 @@ OPERATIONS: dict[str, Operation] = {
     "images.tag:tag": Operation("Give an image another name", _REPOSITORY, answers={201: ""}),
     "distribution:auth": Operation("Check credentials with a registry", body=AuthConfig),
     "distribution:inspect": Operation("Ask a registry for an image", (_CREDENTIALS,)),
+    "images.verify:verify": Operation(
+        "Check that the disk holds what the digests of images say",
+        (
+            several("image", "These images"),
+            flag("all", "All images"),
+            flag("repair", "Unpack damaged layers again, and fetch damaged blobs of layers again"),
+            _CREDENTIALS,
+        ),
+        answers=STREAM,
+    ),
     "images.search:search": Operation(
         "List what a registry has under a term",
         (

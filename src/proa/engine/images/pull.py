@@ -51,7 +51,7 @@ class Puller:
         self._layers = layers
         self._registry = registry
         self._transfers = Transfers()
-        self._layer_puller = LayerPuller(content, layers, images.store.layers.register, max_concurrent_downloads)
+        self.layer_puller = LayerPuller(content, layers, images.store.layers.register, max_concurrent_downloads)
 
     async def stop(self) -> None:
         """End all pulls that run, as if each were cancelled."""
@@ -59,7 +59,7 @@ class Puller:
 
     def close(self) -> None:
         """Let go of the threads, after `stop`."""
-        self._layer_puller.close()
+        self.layer_puller.close()
 
     async def pull(
         self,
@@ -181,12 +181,12 @@ class Puller:
             if self._layers.has(layer.chain_id):
                 continue
             with self._images.leases.hold(layer.chain_id, layer.blob_digest):
-                if layer.parent in gone or not await self._layer_puller.restore(layer):
+                if layer.parent in gone or not await self.layer_puller.restore(layer):
                     gone.append(layer.chain_id)
         return gone
 
     async def _layer(self, plan: Plan, repository: Repository, below: Transfer | None, report: Report) -> None:
-        await self._layer_puller.run(plan, repository, below.finished if below else _nothing, report)
+        await self.layer_puller.run(plan, repository, below.finished if below else _nothing, report)
 
     async def _record(self, reference: Reference, resolved: Resolved, config: ImageConfig) -> bool:
         """Make the image and its names visible, all at once. Returns whether that changed anything."""

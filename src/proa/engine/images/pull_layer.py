@@ -103,15 +103,23 @@ class LayerPuller:
         digest = layer.blob_digest
         if not digest or not self._content.has(digest):
             return False
-        descriptor = Descriptor(layer.media_type, digest, layer.blob_size)
-        plan = Plan(descriptor, layer.diff_id, layer.chain_id, layer.parent)
+        plan = _plan_of(layer)
         try:
-            directory, unpacked = await self._into_directory(plan, partial(self._unpack_stored, descriptor))
+            directory, unpacked = await self.unpack_again(layer)
         except VerificationFailed:
             self._content.remove(digest)
             return False
         await self._in_thread(partial(self._layers.commit, directory, plan.chain_id, plan.parent, unpacked))
         return True
+
+    async def unpack_again(self, layer: Layer) -> tuple[Path, Unpacked]:
+        """Unpack the blob of a recorded layer into a new directory, which is the caller's."""
+        plan = _plan_of(layer)
+        return await self._into_directory(plan, partial(self._unpack_stored, plan.descriptor))
+
+    async def fetch_again(self, layer: Layer, repository: Repository) -> tuple[Path, Unpacked]:
+        """As `unpack_again`, for a blob that is missing: it is downloaded first."""
+        return await self._obtain(_plan_of(layer), repository, _Speaker(short(layer.blob_digest), lambda _: None))
 
     async def _obtain(self, plan: Plan, repository: Repository, say: _Speaker) -> tuple[Path, Unpacked]:
         """Unpack the layer's blob, from the content store or from the registry, into a new directory."""
@@ -235,6 +243,11 @@ class LayerPuller:
         future = self._start(work)
         await settled(future)
         return future.result()
+
+
+def _plan_of(layer: Layer) -> Plan:
+    descriptor = Descriptor(layer.media_type, layer.blob_digest, layer.blob_size)
+    return Plan(descriptor, layer.diff_id, layer.chain_id, layer.parent)
 
 
 class _DamagedBeginning(Internal):
