@@ -39,6 +39,7 @@ from proa.engine.images.verify import Verifier
 from proa.engine.name_service import NameService
 from proa.engine.networks import attach, mending
 from proa.engine.networks.egress import EgressRules
+from proa.engine.networks.guard import Guard
 from proa.engine.networks.networks import Networks
 from proa.engine.networks.resolution import Resolution
 from proa.engine.records import EndpointRecord
@@ -116,6 +117,9 @@ class Engine:
         self.ports = Ports(table)
         self.containers.publishing = Publishing(self.containers, self.ports)
         self.networks.companions.append(self.containers.publishing)
+        self.guard = Guard(
+            self.bridge.site, self.ports, self.bridge.name, warn=self._warn, restored=self._tell_of_restoring
+        )
         self.registry = Registry(mirrors=settings.registry_mirrors, insecure=settings.insecure_registries)
         self.images = Images(self.database, self.content, self.layers, self.events, lambda: self.containers.all())
         self.puller = Puller(
@@ -181,8 +185,9 @@ class Engine:
         await mountpoints.recover(self.containers)
         await asyncio.to_thread(self.networks.setup, self.bridge, self._places())
         self.networks.describe_bridge(self.bridge)
-        notices = [*self.settings.notices, *(f"WARNING: {each}" for each in self.bridge.warnings)]
-        self.settings.notices = list(dict.fromkeys(notices))
+        self._notices = self.settings.notices
+        self._warn(self.bridge.warnings)
+        self.guard.start(self.bridge.warnings)
         await mending.mend(self.containers)
         attach.resume(self.containers)
         await self.resolution.start()
@@ -202,6 +207,7 @@ class Engine:
         await self.registry.close()
         # Networks that nobody is on go with the engine; another start makes them anew in 20 ms.
         busy = frozenset(endpoint.network_id for endpoint in self._places())
+        await self.guard.stop()
         await asyncio.to_thread(self.ports.close)
         await asyncio.to_thread(self.networks.close, busy)
         await asyncio.to_thread(self.bridge.close if busy else self.bridge.teardown)
@@ -211,6 +217,13 @@ class Engine:
         self.trash.close()
         self.database.close()
         os.close(self._lock)
+
+    def _warn(self, warnings: list[str]) -> None:
+        """Have `info` warn of what is in the way on this host."""
+        self.settings.notices = list(dict.fromkeys([*self._notices, *(f"WARNING: {each}" for each in warnings)]))
+
+    def _tell_of_restoring(self) -> None:
+        self.networks.emit("restore", self.networks.get("bridge"))
 
     def _places(self) -> list[EndpointRecord]:
         """Return the endpoints of running containers."""

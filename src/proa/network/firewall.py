@@ -163,7 +163,7 @@ class Firewall:
         """Close the connection; the table stays."""
         self._nftables.close()
 
-    def reset(self, networks: Iterable[Rules], ports: Iterable[Mapping] = ()) -> None:
+    def reset(self, networks: Iterable[Rules], ports: port_rules.Elements | None = None) -> None:
         """Replace the table, whatever it was, by one with these networks and ports.
 
         No packet sees it half-made.
@@ -181,15 +181,26 @@ class Firewall:
         transaction.chain(self.name, "routed_to")
         for expressions in _ROUTED_TO:
             transaction.rule(self.name, "routed_to", *expressions)
-        chains = (*_CHAINS, *port_rules.chains(filtered_by_bridges()))
-        for name, kind, hook, priority, rules in chains:
+        for name, kind, hook, priority, rules in _base_chains():
             transaction.base_chain(self.name, name, kind=kind, hook=hook, priority=priority)
             for rule in rules:
                 transaction.rule(self.name, name, *rule)
         for network in networks:
             self._put(transaction, network)
-        self._put_ports(transaction, port_rules.elements(ports))
+        self._put_ports(transaction, ports or {})
         self._commit(transaction)
+
+    def is_whole(self) -> bool:
+        """Whether the table has all its chains where they belong, and as many rules in them as were made."""
+        wanted = {name: (hook, len(rules)) for name, _kind, hook, _priority, rules in _base_chains()}
+        wanted["routed_to"] = (-1, len(_ROUTED_TO))
+        with kernel_errors():
+            found = {
+                chain.name: (chain.hook, len(self._nftables.rules(NFPROTO_INET, self.name, chain.name)))
+                for chain in self._nftables.chains(NFPROTO_INET)
+                if chain.table == self.name
+            }
+        return found == wanted
 
     def add(self, network: Rules) -> None:
         """Let the packets of a network through."""
@@ -253,9 +264,7 @@ class Firewall:
         for name, key in network.elements():
             transaction.elements(self.name, name, [key])
 
-    def _put_ports(
-        self, transaction: Transaction, ports: dict[str, dict[bytes, bytes]], *, exclusive: bool = False
-    ) -> None:
+    def _put_ports(self, transaction: Transaction, ports: port_rules.Elements, *, exclusive: bool = False) -> None:
         for name, entries in ports.items():
             if name in port_rules.MAPS:
                 transaction.mapping(self.name, name, entries, exclusive=exclusive)
@@ -265,3 +274,7 @@ class Firewall:
     def _commit(self, transaction: Transaction) -> None:
         with kernel_errors():
             self._nftables.commit(transaction)
+
+
+def _base_chains() -> tuple[tuple[str, str, int, int, tuple[tuple[bytes, ...], ...]], ...]:
+    return (*_CHAINS, *port_rules.chains(filtered_by_bridges()))

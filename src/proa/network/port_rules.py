@@ -147,9 +147,13 @@ POSTROUTING = (
 )
 
 
-def elements(mappings: Iterable[Mapping]) -> dict[str, dict[bytes, bytes]]:
+Elements = dict[str, dict[bytes, bytes]]
+"""Of maps and sets by their names: keys with values, b"" in a set."""
+
+
+def elements(mappings: Iterable[Mapping]) -> Elements:
     """Return what goes into each map. A port that can not be turned, as ::1's, has no element."""
-    found: dict[str, dict[bytes, bytes]] = {}
+    found: Elements = {}
     for mapping in mappings:
         place = _place(mapping)
         if place is not None:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from proa.linux import conntrack
+from proa.network import port_rules
 from proa.network.claims import Ephemeral
 from proa.network.endpoint import write_sysctl
 from proa.network.failures import kernel_errors
 from proa.network.firewall import Firewall
 from proa.network.published import ANY4, ANY6, Mapping
+from proa.network.site import Site
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class Ports:
         self.table = table
         self.ephemeral = Ephemeral()
         self._firewall: Firewall | None = None
+        self._led: port_rules.Elements = {}  # what the table is to have of them
         self._thread = ThreadPoolExecutor(1, "ports")
 
     def lead(self, mappings: Sequence[Mapping], bridge: str) -> Future[None]:
@@ -41,6 +44,10 @@ class Ports:
     def withdraw(self, mappings: Sequence[Mapping]) -> Future[None]:
         """Lead ports nowhere; once more is no error."""
         return self._submit(self._withdraw, mappings)
+
+    def restore(self, site: Site) -> Future[None]:
+        """Have the site make its table again, with all ports that are led."""
+        return self._submit(lambda: site.restore(self._led))
 
     def close(self) -> None:
         """Finish what was asked for; the ports stay."""
@@ -61,10 +68,15 @@ class Ports:
             # Or packets to 127.0.0.1 would never leave by it; the firewall lets none come in.
             with kernel_errors("route 127.0.0.1"):
                 write_sysctl(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", b"1")
+        for name, entries in port_rules.elements(mappings).items():
+            self._led.setdefault(name, {}).update(entries)
         self._open().publish(mappings)
         _forget_elsewhere(mappings)
 
     def _withdraw(self, mappings: Sequence[Mapping]) -> None:
+        for name, entries in port_rules.elements(mappings).items():
+            for key in entries:
+                self._led.get(name, {}).pop(key, None)
         self._open().withdraw(mappings)
         _forget_there(mappings)
 

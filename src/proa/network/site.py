@@ -12,7 +12,7 @@ from pathlib import Path
 from proa import atomic
 from proa.errors import Internal
 from proa.linux.netlink import Socket
-from proa.network import forwarding
+from proa.network import forwarding, port_rules
 from proa.network.failures import kernel_errors
 from proa.network.firewall import Firewall, Rules
 from proa.network.host import has_bridges
@@ -31,22 +31,39 @@ class Site:
         self.table = table
         self._state_file = state_file
         self._lock = threading.Lock()
+        self._known: dict[str, Rules] = {}  # by bridge: what the table is to have
+        self._firewall_lock = threading.Lock()
 
     def setup(self, networks: Iterable[Rules]) -> None:
         """Let the host forward packets, those of `networks` by their rules; others' are let through."""
         with kernel_errors():
             self._enable_forwarding()
-        with closing(Firewall(self.table)) as firewall:
-            firewall.reset(networks)
+        with self._firewall_lock, closing(Firewall(self.table)) as firewall:
+            self._known = {rules.bridge: rules for rules in networks}
+            firewall.reset(self._known.values())
+
+    def is_whole(self) -> bool:
+        """Whether the table has all its chains and rules; others may have removed some."""
+        with self._firewall_lock, closing(Firewall(self.table)) as firewall:
+            return firewall.is_whole()
+
+    def restore(self, ports: port_rules.Elements) -> None:
+        """Make the table again, with what it is to have and these ports."""
+        with kernel_errors():
+            self._enable_forwarding()
+        with self._firewall_lock, closing(Firewall(self.table)) as firewall:
+            firewall.reset(self._known.values(), ports)
 
     def add(self, rules: Rules) -> None:
         """Let the packets of one more network through; the same again is no error."""
-        with closing(Firewall(self.table)) as firewall:
+        with self._firewall_lock, closing(Firewall(self.table)) as firewall:
+            self._known[rules.bridge] = rules
             firewall.add(rules)
 
     def remove(self, rules: Rules) -> None:
         """Forget a network with these rules."""
-        with closing(Firewall(self.table)) as firewall:
+        with self._firewall_lock, closing(Firewall(self.table)) as firewall:
+            self._known.pop(rules.bridge, None)
             firewall.remove(rules)
 
     def enable_ipv6(self) -> None:
