@@ -22,7 +22,7 @@ from proa.api.server import Server
 from proa.engine.containers.publish_policy import POLICIES
 from proa.engine.engine import Engine
 from proa.engine.logs import drivers
-from proa.engine.settings import Settings
+from proa.engine.settings import REGISTRY_CONFIG_DIRS, Settings
 from proa.errors import Conflict, InvalidArgument, ProaError
 
 CONFIG_FILE = Path("/etc/proa/daemon.json")
@@ -57,6 +57,17 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "insecure-registries",
         {"action": "append", "help": "registry without TLS or with an unknown certificate: host:port or CIDR"},
     ),
+    "--registry-config-dir": (
+        "registry-config-dirs",
+        {
+            "action": "append",
+            "help": "directory with HOST/hosts.toml and registries.conf (default "
+            f"{', '.join(map(str, REGISTRY_CONFIG_DIRS))})",
+        },
+    ),
+    "--http-proxy": ("http-proxy", {"help": "proxy for plain HTTP (default $HTTP_PROXY)"}),
+    "--https-proxy": ("https-proxy", {"help": "proxy for HTTPS (default $HTTPS_PROXY)"}),
+    "--no-proxy": ("no-proxy", {"help": "what is reached without proxy: hosts, networks (default $NO_PROXY)"}),
     "--bridge": ("bridge", {"help": "name of the default network's bridge"}),
     "--bip": ("bip", {"help": "address of the default bridge, 172.18.0.1/16"}),
     "--mtu": ("mtu", {"type": int, "help": "MTU of the default network (default: the uplink's)"}),
@@ -96,6 +107,7 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 _SETTINGS = {
     "registry-mirrors": "registry_mirrors",
     "insecure-registries": "insecure_registries",
+    "registry-config-dirs": "registry_config_dirs",
     "data-root": "data_root",
     "exec-root": "exec_root",
     "dns-search": "dns_search",
@@ -110,6 +122,7 @@ _SETTINGS = {
     "log-driver": "log_driver",
     "log-opts": "log_options",
 }
+_PROXIES = ("http-proxy", "https-proxy", "no-proxy")  # in the file: keys of `proxies`, as dockerd has them
 _PLAIN_SETTINGS = ("bridge", "bip", "mtu", "ip", "dns", "labels", "runtimes", "debug")
 
 
@@ -144,7 +157,7 @@ def _options(arguments: list[str]) -> dict[str, Any]:
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
     path = given.pop("config_file", None)
     configured = _read_config(Path(path or CONFIG_FILE), required=path is not None)
-    both = sorted(set(configured) & set(given))
+    both = sorted(set(configured) & set(given) | set(configured.get("proxies", ())) & set(given))
     if both:
         raise InvalidArgument(
             "unable to configure the daemon: the following directives are specified both as a flag and in "
@@ -156,6 +169,8 @@ def _options(arguments: list[str]) -> dict[str, Any]:
         given["default-address-pools"] = [_pool(text) for text in given["default-address-pools"]]
     if "default-network-opts" in given:
         given["default-network-opts"] = _network_options(given["default-network-opts"])
+    proxies = {key: given.pop(key) for key in _PROXIES if key in given}
+    given |= {"proxies": proxies} if proxies else {}
     if "log-opts" in given:
         given["log-opts"] = dict(text.partition("=")[::2] for text in given["log-opts"])
     return configured | given
@@ -190,12 +205,12 @@ def _runtime(text: str) -> tuple[str, dict[str, str]]:
 # The types of what does not go through `Settings`.
 _CONFIGURED = {
     "debug": bool, "hosts": list, "log-level": str, "pidfile": str, "group": str,
-    "tls": bool, "tlsverify": bool, "tlscacert": str, "tlscert": str, "tlskey": str,
+    "tls": bool, "tlsverify": bool, "tlscacert": str, "tlscert": str, "tlskey": str, "proxies": dict,
 }  # fmt: skip
 
 
 def _read_config(path: Path, *, required: bool) -> dict[str, Any]:
-    known = {key for key, _ in _OPTIONS.values()} | {"hosts", "debug"}
+    known = {key for key, _ in _OPTIONS.values()} - set(_PROXIES) | {"hosts", "debug", "proxies"}
     try:
         document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except FileNotFoundError:
@@ -214,7 +229,20 @@ def _read_config(path: Path, *, required: bool) -> dict[str, Any]:
             raise InvalidArgument(
                 f"unable to configure the daemon with file {path}: {key} is no {kind.__name__}: {document[key]!r}"
             )
+    for key, value in document.get("proxies", {}).items():
+        if key not in _PROXIES or not isinstance(value, str):
+            problem = "is no string" if key in _PROXIES else f"is none of {', '.join(_PROXIES)}"
+            raise InvalidArgument(f"unable to configure the daemon with file {path}: proxies: {key} {problem}")
     return document
+
+
+def _use_proxies(proxies: dict[str, str]) -> None:
+    """Put the proxies into the environment, where everything that goes out looks, as dockerd does."""
+    for key, value in proxies.items():
+        name = key.upper().replace("-", "_")
+        if any(os.environ.get(known, value) != value for known in (name, name.lower())):
+            _log.warning("%s of the environment is replaced by the configuration's", name)
+        os.environ[name] = os.environ[name.lower()] = value
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -240,6 +268,7 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 async def _serve(options: dict[str, Any]) -> None:
     settings = _settings(options)
+    _use_proxies(options.get("proxies", {}))
     settings.exec_root.mkdir(mode=0o711, parents=True, exist_ok=True)
     pidfile = _write_pidfile(Path(options.get("pidfile") or settings.exec_root / "proad.pid"))
     stop = asyncio.Event()

@@ -32,8 +32,11 @@ class Registry:
         password: bool = False,
         auth: dict[str, Any] | None = None,
         certificate: Path | None = None,
+        client: Path | None = None,
     ) -> None:
-        """`certificate`: a directory with cert.pem and key.pem, for TLS."""
+        """`certificate`: a directory with cert.pem and key.pem, for TLS. `client`: another such, of a client; whom
+        its authority has not signed is turned away."""
+        self.client = client
         self.directory = directory
         self.certificate = certificate
         self.auth = auth
@@ -64,6 +67,8 @@ class Registry:
         if self.certificate:
             files = {"certificate": self.certificate / "cert.pem", "key": self.certificate / "key.pem"}
             configuration["http"]["tls"] = {name: str(path) for name, path in files.items()}
+            if self.client:
+                configuration["http"]["tls"]["clientcas"] = [str(self.client / "ca.pem")]
         if self.auth:
             configuration["auth"] = self.auth
         path = self.directory / "config.yml"
@@ -131,6 +136,8 @@ class Registry:
         connection = http.client.HTTPConnection(self.address, timeout=60)
         if self.certificate:
             context = ssl.create_default_context(cafile=str(self.certificate / "ca.pem"))
+            if self.client:
+                context.load_cert_chain(self.client / "cert.pem", self.client / "key.pem")
             connection = http.client.HTTPSConnection(self.address, timeout=60, context=context)
         try:
             connection.request(method, path, body, {**self.headers, **(headers or {})})

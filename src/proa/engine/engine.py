@@ -120,7 +120,11 @@ class Engine:
         self.guard = Guard(
             self.bridge.site, self.ports, self.bridge.name, warn=self._warn, restored=self._tell_of_restoring
         )
-        self.registry = Registry(mirrors=settings.registry_mirrors, insecure=settings.insecure_registries)
+        self.registry = Registry(
+            mirrors=settings.registry_mirrors,
+            insecure=settings.insecure_registries,
+            places=settings.registry_config_dirs,
+        )
         self.images = Images(self.database, self.content, self.layers, self.events, lambda: self.containers.all())
         self.puller = Puller(
             images=self.images,
@@ -179,6 +183,8 @@ class Engine:
         self.isolated.start()
         sealing.recover(self.containers)
         self.images.sweep()
+        for warning in self.registry.warnings():
+            _log.warning(warning)
         for chain_id in await self.puller.repair():
             _log.warning("layer %s was lost; pull its images again", chain_id)
         await adopt.adopt(self.containers)

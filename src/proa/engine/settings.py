@@ -11,6 +11,10 @@ from proa.engine.containers.publish_policy import Policy
 
 DEFAULT_RUNTIME = "proa"
 DEFAULT_LOG_DRIVER = "json-file"
+# Proa's own, and where containerd and Podman have theirs: a machine's mirrors and bans count for all its engines.
+REGISTRY_CONFIG_DIRS = (
+    Path("/etc/proa/registries"), Path("/etc/containerd/certs.d"), Path("/etc/containers"),
+)  # fmt: skip
 
 
 class ConfiguredRuntime(msgspec.Struct, rename={"arguments": "runtimeArgs"}, forbid_unknown_fields=True):
@@ -42,6 +46,8 @@ class Settings(msgspec.Struct, kw_only=True):
     exec_root: Path = Path("/run/proa")
     registry_mirrors: list[str] = []
     insecure_registries: list[str] = []
+    # Directories with HOST/hosts.toml and registries.conf, the first that speaks of a registry counts.
+    registry_config_dirs: list[Path] = msgspec.field(default_factory=lambda: list(REGISTRY_CONFIG_DIRS))
     bridge: str = ""  # name of the default bridge; "" derives proa0 or one of its own per engine
     bip: str = ""  # address of the default bridge, "172.18.0.1/16"; "" picks a free one
     mtu: int = 0  # 0: the uplink's

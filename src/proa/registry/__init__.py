@@ -13,7 +13,8 @@ What belongs here: talking to registries. What does not: where blobs are kept (c
 
 from proa.registry.client import Registry
 from proa.registry.credentials import Credentials
+from proa.registry.proxies import Proxies
 from proa.registry.repository import Repository, Resolved
 from proa.registry.target import Target
 
-__all__ = ["Credentials", "Registry", "Repository", "Resolved", "Target"]
+__all__ = ["Credentials", "Proxies", "Registry", "Repository", "Resolved", "Target"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from proa.errors import Internal, ProaError
+from proa.errors import Internal, InvalidArgument, ProaError
 from proa.oci.reference import Reference
+from proa.registry.endpoint import Endpoint
 from proa.registry.failures import RequestFailed
-from proa.registry.hosts import Endpoint, Hosts
+from proa.registry.hosts import Hosts
 from proa.registry.requests import Requester
 
 Result = TypeVar("Result")
@@ -17,22 +18,19 @@ Told = Callable[[ProaError, Reference], ProaError]
 
 
 class Attempts:
-    """The ways to one repository. `mirrors` are asked for what is read, never for what is written."""
+    """The ways to one repository."""
 
-    def __init__(
-        self, requester: Requester, hosts: Hosts, reference: Reference, told: Told, *, mirrors: bool = True
-    ) -> None:
+    def __init__(self, requester: Requester, hosts: Hosts, reference: Reference, told: Told) -> None:
         self._requester = requester
         self._hosts = hosts
         self._reference = reference
         self._told = told
-        self._mirrors = mirrors
         self._known: list[Endpoint] = []
         self._preferred: Endpoint | None = None
 
-    async def run(self, ask: Callable[[Endpoint], Awaitable[Result]]) -> Result:
+    async def run(self, capability: str, ask: Callable[[Endpoint], Awaitable[Result]]) -> Result:
         """Ask the endpoints in their order until one answers; each again while its trouble may pass."""
-        endpoints = await self.endpoints()
+        endpoints = await self.endpoints(capability)
         for endpoint in endpoints:
             attempt = 0
             while True:
@@ -50,12 +48,17 @@ class Attempts:
                 return result
         raise Internal(f"no endpoint for {self._reference.domain}")
 
-    async def endpoints(self) -> list[Endpoint]:
-        """Return the endpoints, first the one that answered last."""
+    async def endpoints(self, capability: str) -> list[Endpoint]:
+        """Return the endpoints for a purpose, first the one that answered last."""
         if not self._known:  # asked once: it may need the resolver
-            found = await self._hosts.endpoints(self._reference.domain)
-            self._known = [endpoint for endpoint in found if self._mirrors or not endpoint.mirror]
-        return sorted(self._known, key=lambda endpoint: endpoint != self._preferred)
+            self._known = await self._hosts.endpoints(self._reference.domain, self._reference)
+        able = [endpoint for endpoint in self._known if capability in endpoint.capabilities]
+        if not able:
+            names = ", ".join(str(endpoint) for endpoint in self._known)
+            raise InvalidArgument(
+                f"no server of {self._reference.domain} has the capability {capability}: configured are {names}"
+            )
+        return sorted(able, key=lambda endpoint: endpoint != self._preferred)
 
 
 def is_final(endpoint: Endpoint, error: ProaError) -> bool:

@@ -10,8 +10,10 @@ from proa.errors import InvalidArgument, ProaError, Unauthorized
 from proa.oci.reference import DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN, Reference
 from proa.registry import challenge
 from proa.registry.credentials import ANONYMOUS, Credentials
+from proa.registry.endpoint import Endpoint
 from proa.registry.failures import NO_CREDENTIALS, Refused, RequestFailed, inspect_error, refused_login
-from proa.registry.hosts import HUB, Endpoint, Hosts
+from proa.registry.hosts import HUB, Hosts
+from proa.registry.proxies import Proxies
 from proa.registry.repository import Repository
 from proa.registry.requests import Identity, Patience, Requester
 from proa.registry.search import Found, search
@@ -31,16 +33,23 @@ class Registry:
         *,
         mirrors: Sequence[str] = (),
         insecure: Sequence[str] = (),
+        places: Sequence[Path] = (),
         certificates: Path = CERTIFICATES,
+        proxies: Proxies | None = None,
         stall_timeout: float = STALL_TIMEOUT,
         patience: Patience | None = None,
     ) -> None:
         """Take dockerd's settings: URLs of docker.io's mirrors; host:port or networks of insecure ones; a
-        directory like /etc/docker/certs.d. Raises `InvalidArgument`."""
-        self._hosts = Hosts(mirrors, insecure)
-        self._transport = Transport(certificates, stall_timeout)
+        directory like /etc/docker/certs.d; proxies, else the environment's. `places` are directories with
+        HOST/hosts.toml and registries.conf. Raises `InvalidArgument`."""
+        self._hosts = Hosts(mirrors, insecure, places)
+        self._transport = Transport(certificates, stall_timeout, proxies or Proxies.of_environment())
         self._authorizer = Authorizer(self._transport, self._hosts)
         self._requester = Requester(self._transport, self._authorizer, patience or Patience())
+
+    def warnings(self) -> list[str]:
+        """Return what is wrong, or has no meaning, in registries.conf."""
+        return self._hosts.warnings()
 
     async def close(self) -> None:
         """Close the connections. Later requests would open new ones."""
@@ -85,7 +94,9 @@ class Registry:
     async def login(self, server: str, credentials: Credentials) -> str:
         """Check credentials at a registry (`server` as in Docker's AuthConfig) and return an identity token,
         "" when the registry issues none. Raises `Unauthorized` in dockerd's words."""
-        endpoints = await self._hosts.endpoints(_login_domain(server))
+        domain = _login_domain(server)
+        # A rule for all of a registry counts here as well.
+        endpoints = await self._hosts.endpoints(domain, Reference(domain, "login"))
         own = [endpoint for endpoint in endpoints if not endpoint.mirror]
         for endpoint in own:
             try:
@@ -99,8 +110,8 @@ class Registry:
         raise InvalidArgument(f'no registry is called "{server}"')
 
     async def _login(self, endpoint: Endpoint, credentials: Credentials) -> str:
-        url = f"{endpoint.url}/v2/"
-        async with self._transport.send("GET", url, {}, verify=endpoint.verify) as response:
+        url = f"{endpoint.api}/"
+        async with self._transport.send("GET", url, {}, verify=endpoint.verify, tls=endpoint.tls) as response:
             if response.status == 200:
                 return ""
             asked = challenge.parse(response.headers.getall("WWW-Authenticate", []))
@@ -118,7 +129,7 @@ class Registry:
         elif not proof:
             raise Unauthorized(f'Get "{url}": {NO_CREDENTIALS}')
         headers = {"Authorization": proof}
-        async with self._transport.send("GET", url, headers, verify=endpoint.verify) as response:
+        async with self._transport.send("GET", url, headers, verify=endpoint.verify, tls=endpoint.tls) as response:
             if response.status != 200:
                 raise refused_login(url, response.status)
         return identity_token

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from proa.errors import Internal, Unavailable
 from proa.oci.descriptor import Descriptor
+from proa.registry.endpoint import Endpoint
 from proa.registry.failures import Refused, RequestFailed
-from proa.registry.hosts import Endpoint
 from proa.registry.requests import Identity, Requester, is_passing
 
 if TYPE_CHECKING:
@@ -28,25 +28,24 @@ class Download:
         self,
         requester: Requester,
         identity: Identity,
-        scope: str,
         descriptor: Descriptor,
         offset: int,
         on_retry: Callable[[float], None] | None,
     ) -> None:
         self._requester = requester
         self._identity = identity
-        self._scope = scope
         self._descriptor = descriptor
         self._position = offset
         self._ranges = True  # until a server refuses one
         self._on_retry = on_retry or (lambda seconds: None)
 
-    async def run(self, endpoint: Endpoint, path: str) -> AsyncGenerator[bytes, None]:
-        """Yield the rest of the blob. Raises when an endpoint fails more often than patience allows."""
+    async def run(self, endpoint: Endpoint, repository: str) -> AsyncGenerator[bytes, None]:
+        """Yield the rest of the blob. Raises when the endpoint, which has its own name for the repository, fails
+        more often than patience allows."""
         failures, mark = 0, self._position
         while self._position < self._descriptor.size:
             try:
-                async with aclosing(self._once(endpoint, path)) as chunks:
+                async with aclosing(self._once(endpoint, repository)) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 continue
@@ -64,12 +63,13 @@ class Download:
             self._on_retry(delay)
             await asyncio.sleep(delay)
 
-    async def _once(self, endpoint: Endpoint, path: str) -> AsyncGenerator[bytes, None]:
+    async def _once(self, endpoint: Endpoint, repository: str) -> AsyncGenerator[bytes, None]:
         """Yield what one connection brings."""
+        path, scope = f"{repository}/blobs/{self._descriptor.digest}", f"repository:{repository}:pull"
         headers = {"Accept-Encoding": "identity"}
         if self._position and self._ranges:
             headers["Range"] = f"bytes={self._position}-"
-        async with self._requester.send("GET", endpoint, path, self._identity, self._scope, headers) as response:
+        async with self._requester.send("GET", endpoint, path, self._identity, scope, headers) as response:
             skip = self._position - self._start(response)
             async for chunk in response.content.iter_any():
                 fresh = chunk[skip:] if skip else chunk
@@ -83,7 +83,7 @@ class Download:
                     self._position += len(fresh)
                     yield fresh
             if self._position < self._descriptor.size:
-                where = f'Get "{endpoint.url}/v2/{path}"'
+                where = f'Get "{endpoint.api}/{path}"'
                 raise RequestFailed(f"{where}: unexpected EOF", connected=True)
 
     def _start(self, response: aiohttp.ClientResponse) -> int:

@@ -6,6 +6,7 @@ through `pull_error`, which knows what was asked for.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ NO_CREDENTIALS = "no basic auth credentials"
 MAX_BODY = 64 << 10  # bytes of an error's body that are looked at
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
+_ALERT = re.compile(r"\[SSL: (?:SSL|TLS)V\d+_ALERT_(\w+)\]", re.IGNORECASE)
 _BY_STATUS = {
     401: ("UNAUTHORIZED", "authentication required"),
     403: ("DENIED", "requested access to the resource is denied"),
@@ -159,6 +161,8 @@ def explain(method: str, url: str, error: Exception, patience: float) -> Request
     where = f'{method.capitalize()} "{url}"'
     if isinstance(error, aiohttp.ClientConnectorError) and versioned:
         where = f'Get "{base}/v2/"'  # dockerd meets this while it pings
+    if alert := _ALERT.search(str(error)):  # what the server thinks of our side, RFC 8446, section 6
+        return RequestFailed(f"{where}: remote error: tls: {alert[1].lower().replace('_', ' ')}", connected=False)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         reason = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
         text = f"tls: failed to verify certificate: {reason}"

@@ -1,7 +1,9 @@
-"""Which servers stand for the domain of a reference, and how much they are trusted: dockerd's rules.
+"""Which servers stand for the domain of a reference, and how much they are trusted.
 
-Images of docker.io come from the configured mirrors first. An insecure registry (configured by name or
-network, loopback always) may speak plain HTTP or show a certificate that nobody signed.
+What the administrator wrote for a registry counts, from first to last: hosts.toml of it (hosts_toml.py), a rule of
+registries.conf (registries_conf.py), the mirrors of docker.io (`registry-mirrors`), hosts.toml of `_default`. Else
+the rules are dockerd's: an insecure registry (configured by name or network, loopback always) may speak plain HTTP
+or show a certificate that nobody signed.
 """
 
 from __future__ import annotations
@@ -10,11 +12,14 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from proa.errors import InvalidArgument
-from proa.oci.reference import DEFAULT_DOMAIN
+from proa.errors import InvalidArgument, ProaError
+from proa.oci.reference import DEFAULT_DOMAIN, Reference
+from proa.registry import hosts_toml, registries_conf
+from proa.registry.endpoint import READ, Endpoint
 
 HUB = "registry-1.docker.io"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -22,50 +27,77 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One way to a registry: `url` has no trailing slash and no /v2."""
-
-    scheme: str
-    host: str  # with the port, as it was written
-    prefix: str = ""  # path of a mirror behind another server
-    verify: bool = True  # the certificate
-    mirror: bool = False
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://{self.host}{self.prefix}"
-
-
 class Hosts:
     """The configuration of registries. Raises `InvalidArgument` when it is wrong."""
 
-    def __init__(self, mirrors: Sequence[str] = (), insecure: Sequence[str] = ()) -> None:
+    def __init__(
+        self, mirrors: Sequence[str] = (), insecure: Sequence[str] = (), places: Sequence[Path] = ()
+    ) -> None:
+        """`places` are directories with HOST/hosts.toml and registries.conf, read when they are needed."""
         self._names: set[str] = set()
         self._networks: list[Network] = [ipaddress.ip_network(text) for text in LOOPBACK]
         for entry in insecure:
             self._add_insecure(entry)
         self._mirrors = [_parse_mirror(text) for text in mirrors]
+        self._places = list(places)
         self._working: dict[str, Endpoint] = {}
 
-    async def endpoints(self, domain: str) -> list[Endpoint]:
-        """Return the ways to the images of `domain`, in the order to try them."""
+    def warnings(self) -> list[str]:
+        """Return what is wrong, or without effect, in files that every reference is held against."""
+        found: list[str] = []
+        for place in self._places:
+            try:
+                found += registries_conf.read(place)[1]
+            except ProaError as error:
+                found.append(error.message)
+        return found
+
+    async def endpoints(self, domain: str, reference: Reference | None = None) -> list[Endpoint]:
+        """Return the ways to the images of `domain`, in the order to try them; a rule may depend on which one is
+        wanted. Raises `Forbidden` for a blocked registry."""
+        found = await self._configured(domain, reference)
+        if found is not None:
+            return found
+        mirrors: list[Endpoint] = []
         if domain == DEFAULT_DOMAIN:
-            mirrors = [
-                Endpoint(m.scheme, m.host, m.prefix, verify=not await self.is_insecure(m.host), mirror=True)
-                for m in self._mirrors
-            ]
-            return [*mirrors, Endpoint("https", HUB)]
-        if not await self.is_insecure(domain):
+            mirrors = [replace(m, verify=not await self.is_insecure(m.host)) for m in self._mirrors]
+        if not mirrors:
+            for place in self._places:
+                if found := await self._hosts_toml(place / hosts_toml.DEFAULT_DIRECTORY, domain):
+                    return found
+        return [*mirrors, *await self._reach(domain)]
+
+    async def _configured(self, domain: str, reference: Reference | None) -> list[Endpoint] | None:
+        """Return what files say of this registry by name; None when they say nothing."""
+        for place in self._places:
+            for directory in hosts_toml.directories(place, domain):
+                if found := await self._hosts_toml(directory, domain):
+                    return found
+            rules, _ = await asyncio.to_thread(registries_conf.read, place)
+            rule = registries_conf.choose(rules, reference) if reference else None
+            if rule and reference:
+                return await registries_conf.endpoints(rule, reference, self._reach)
+        return None
+
+    async def _hosts_toml(self, directory: Path, domain: str) -> list[Endpoint]:
+        if not directory.is_dir():
+            return []
+        return await hosts_toml.read(directory, domain, await self._reach(domain), self.is_insecure)
+
+    async def _reach(self, domain: str, insecure: bool = False) -> list[Endpoint]:
+        """Return the ways to a registry that nothing else is known of than its name: dockerd's rules."""
+        if domain == DEFAULT_DOMAIN:
+            return [Endpoint("https", HUB)]
+        if not insecure and not await self.is_insecure(domain):
             return [Endpoint("https", domain)]
         found = [Endpoint("https", domain, verify=False), Endpoint("http", domain)]
         working = self._working.get(domain)
-        return [working, *(other for other in found if other != working)] if working else found
+        return [working, *(other for other in found if other != working)] if working in found else found
 
     def remember(self, endpoint: Endpoint) -> None:
         """Try this endpoint first from now on: it answered."""
-        if not endpoint.mirror and (not endpoint.verify or endpoint.scheme == "http"):
-            self._working[endpoint.host] = endpoint
+        verify = endpoint.verify or endpoint.scheme == "http"  # as `_reach` makes them
+        self._working[endpoint.host] = Endpoint(endpoint.scheme, endpoint.host, verify=verify)
 
     async def is_insecure(self, host: str) -> bool:
         """Whether `host` (with or without port) may do without a verified certificate."""
@@ -105,7 +137,7 @@ def _parse_mirror(text: str) -> Endpoint:
         raise InvalidArgument("invalid mirror: username/password not allowed in URI")
     if not parts.netloc:
         raise InvalidArgument(f'invalid mirror: no host in "{text}"')
-    return Endpoint(parts.scheme, parts.netloc, parts.path.rstrip("/"), mirror=True)
+    return Endpoint(parts.scheme, parts.netloc, parts.path.rstrip("/"), mirror=True, capabilities=READ)
 
 
 def _without_port(host: str) -> str:

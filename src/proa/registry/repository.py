@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -19,13 +20,19 @@ from proa.oci.platform import Platform
 from proa.oci.reference import Reference
 from proa.registry.attempts import Attempts, Told, is_final
 from proa.registry.download import Download
+from proa.registry.endpoint import PULL, RESOLVE, Endpoint
 from proa.registry.failures import Refused, pull_error
-from proa.registry.hosts import Endpoint, Hosts
+from proa.registry.hosts import Hosts
 from proa.registry.requests import Identity, Requester
 from proa.registry.transport import read_limited
 
+if TYPE_CHECKING:
+    import aiohttp
+
 MAX_TAG_PAGES = 1000
 MAX_INDEX_DEPTH = 4  # indexes may name indexes
+
+_ACCEPT = {"Accept": ", ".join(media_types.ACCEPTED_MANIFESTS)}
 
 Cache = Callable[[str], bytes | None]
 
@@ -58,7 +65,6 @@ class Repository:
         self._requester = requester
         self._identity = identity
         self._told = told
-        self._scope = f"repository:{reference.path}:pull"
         self._attempts = Attempts(requester, hosts, reference, told)
 
     async def resolve(self, platform: Platform, *, cached: Cache | None = None) -> Resolved:
@@ -103,12 +109,11 @@ class Repository:
 
         `on_retry(seconds)` hears of waits before further attempts. Raises when no endpoint has the blob.
         """
-        download = Download(self._requester, self._identity, self._scope, descriptor, offset, on_retry)
-        path = f"{self.reference.path}/blobs/{descriptor.digest}"
-        endpoints = await self._attempts.endpoints()
+        download = Download(self._requester, self._identity, descriptor, offset, on_retry)
+        endpoints = await self._attempts.endpoints(PULL)
         for endpoint in endpoints:
             try:
-                async with aclosing(download.run(endpoint, path)) as chunks:
+                async with aclosing(download.run(endpoint, endpoint.path(self.reference.path))) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 return
@@ -119,17 +124,20 @@ class Repository:
     async def tags(self) -> list[str]:
         """Return all tags of the repository, in the registry's order."""
         found: list[str] = []
-        path = f"{self.reference.path}/tags/list"
+        rest = "tags/list"
         for _ in range(MAX_TAG_PAGES):
-            page, following = await self._attempts.run(lambda endpoint, path=path: self._tag_page(endpoint, path))  # type: ignore[misc]
+            page, following = await self._attempts.run(
+                RESOLVE,
+                lambda endpoint, rest=rest: self._tag_page(endpoint, rest),  # type: ignore[misc]
+            )
             found += page
             if not following:
                 return found
-            path = f"{self.reference.path}/tags/list?{following}"
+            rest = f"tags/list?{following}"
         raise Unavailable(f"{self.reference.familiar_name} has too many tags")
 
-    async def _tag_page(self, endpoint: Endpoint, path: str) -> tuple[list[str], str]:
-        async with self._requester.send("GET", endpoint, path, self._identity, self._scope) as response:
+    async def _tag_page(self, endpoint: Endpoint, rest: str) -> tuple[list[str], str]:
+        async with self._send("GET", endpoint, rest) as response:
             body = await read_limited(response, manifests.MAX_SIZE, "the list of tags")
             link = str(response.links["next"]["url"]) if "next" in response.links else ""
         try:
@@ -144,19 +152,15 @@ class Repository:
         it ("" from the cache). With a cache, a HEAD request asks for the digest first."""
         name = self.reference.tag_or_digest
         if cached is not None:
-            digest = await self._attempts.run(lambda endpoint: self._head(endpoint, name))
+            digest = await self._attempts.run(_purpose(name), lambda endpoint: self._head(endpoint, name))
             if digest and (raw := cached(digest)) is not None:
                 return raw, ""
         return await self._get_manifest(name)
 
     async def _head(self, endpoint: Endpoint, name: str) -> str:
         """Return the digest a registry has under a name; "" when it does not say (GET will tell why)."""
-        path = f"{self.reference.path}/manifests/{name}"
-        accept = {"Accept": ", ".join(media_types.ACCEPTED_MANIFESTS)}
         try:
-            async with self._requester.send(
-                "HEAD", endpoint, path, self._identity, self._scope, accept
-            ) as response:
+            async with self._send("HEAD", endpoint, f"manifests/{name}", _ACCEPT) as response:
                 found = response.headers.get("Docker-Content-Digest", "")
         except Refused:
             return ""  # the answer to GET has a body that says why
@@ -164,16 +168,29 @@ class Repository:
 
     async def _get_manifest(self, name: str) -> tuple[bytes, str]:
         """Fetch a manifest by tag or digest and verify it. Returns bytes and media type."""
-        raw, content_type, stated = await self._attempts.run(lambda endpoint: self._manifest_of(endpoint, name))
+        raw, content_type, stated = await self._attempts.run(
+            _purpose(name), lambda endpoint: self._manifest_of(endpoint, name)
+        )
         expected = name if ":" in name else stated
         if expected and not digests.matches(raw, digests.validate(expected)):
             raise Internal(f"manifest verification failed for digest {expected}")
         return raw, content_type
 
     async def _manifest_of(self, endpoint: Endpoint, name: str) -> tuple[bytes, str, str]:
-        path = f"{self.reference.path}/manifests/{name}"
-        accept = {"Accept": ", ".join(media_types.ACCEPTED_MANIFESTS)}
-        async with self._requester.send("GET", endpoint, path, self._identity, self._scope, accept) as response:
+        async with self._send("GET", endpoint, f"manifests/{name}", _ACCEPT) as response:
             raw = await read_limited(response, manifests.MAX_SIZE, f"manifest of {self.reference.familiar}")
             stated = response.headers.get("Docker-Content-Digest", "")
             return raw, response.headers.get("Content-Type", ""), stated
+
+    def _send(
+        self, method: str, endpoint: Endpoint, rest: str, headers: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Send a request for something of the repository, by the name that an endpoint has for it."""
+        path = endpoint.path(self.reference.path)
+        scope = f"repository:{path}:pull"
+        return self._requester.send(method, endpoint, f"{path}/{rest}", self._identity, scope, headers)
+
+
+def _purpose(name: str) -> str:
+    """Return what an endpoint must be able to do for a manifest."""
+    return PULL if ":" in name else RESOLVE

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from proa.registry import challenge as challenges
 from proa.registry.credentials import Credentials
+from proa.registry.endpoint import Endpoint
 from proa.registry.failures import RETRIED, Refused, RequestFailed
-from proa.registry.hosts import Endpoint
 from proa.registry.tokens import Authorizer
 from proa.registry.transport import Body, Transport, refused
 
@@ -65,24 +66,30 @@ class Requester:
 
         `path` may also be a whole URL, where a registry has said to go on.
         """
-        url = path if "://" in path else f"{endpoint.url}/v2/{path}"
-        own = url.startswith((f"{endpoint.scheme}://{endpoint.host}/", f"{endpoint.scheme}://{endpoint.host}?"))
+        url = path if "://" in path else _url(endpoint, path)
+        own = url.startswith((f"{endpoint.origin}/", f"{endpoint.origin}?"))
         encrypted = endpoint.scheme == "https" and endpoint.verify
         if encrypted and not url.startswith("https://"):
             raise RequestFailed(f"registry {endpoint.host} wants data sent unencrypted to {url}", connected=False)
-        sent = {**(identity.headers if own else {}), **(headers or {})}
+        given = dict(endpoint.headers) if own else {}
+        sent = {**(identity.headers if own else {}), **given, **(headers or {})}
         # Secrets are the registry's alone: where it has another server store the data, the URL is the proof.
-        proof = await self._authorizer.header(endpoint, identity.credentials, scope) if own else ""
+        configured = any(name.lower() == "authorization" for name in given)
+        asked_first = own and not configured
+        proof = await self._authorizer.header(endpoint, identity.credentials, scope) if asked_first else ""
         for last in (False, True):
             if proof:
                 sent["Authorization"] = proof
-            async with self._transport.send(method, url, sent, verify=endpoint.verify, body=body) as response:
+            async with self._transport.send(
+                method, url, sent, verify=endpoint.verify, tls=endpoint.tls,
+                connect_timeout=endpoint.connect_timeout, body=body,
+            ) as response:  # fmt: skip
                 if response.status < 400:
                     yield response
                     return
                 error = await refused(response, method, url)
                 asked = challenges.parse(response.headers.getall("WWW-Authenticate", []))
-            if response.status != 401 or last or not own:
+            if response.status != 401 or last or not asked_first:
                 raise error
             better = await self._authorizer.challenged(endpoint, asked, identity.credentials, scope, proof)
             if not better:
@@ -96,6 +103,13 @@ class Requester:
         asked_for = error.retry_after if isinstance(error, Refused) else 0.0
         await asyncio.sleep(self.patience.delay(attempt, asked_for))
         return True
+
+
+def _url(endpoint: Endpoint, path: str) -> str:
+    url = f"{endpoint.api}/{path}"
+    if not endpoint.namespace:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ns={quote(endpoint.namespace, safe='')}"
 
 
 def is_passing(error: Exception) -> bool:

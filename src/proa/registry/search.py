@@ -14,8 +14,9 @@ import msgspec
 from proa.errors import Internal, InvalidArgument
 from proa.oci.reference import DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN, OFFICIAL_PREFIX
 from proa.registry.credentials import Credentials
+from proa.registry.endpoint import Endpoint
 from proa.registry.failures import RequestFailed
-from proa.registry.hosts import Endpoint, Hosts
+from proa.registry.hosts import Hosts
 from proa.registry.transport import Transport, read_limited
 
 LEAST, MOST, USUAL = 1, 100, 25  # results
@@ -60,7 +61,7 @@ async def search(
     sent = {**headers, "X-Docker-Token": "true"}
     if credentials.basic:
         sent["Authorization"] = credentials.basic
-    async with transport.send("GET", url, sent, verify=endpoint.verify) as response:
+    async with transport.send("GET", url, sent, verify=endpoint.verify, tls=endpoint.tls) as response:
         if response.status != 200:
             raise Internal(f"Unexpected status code {response.status}")
         body = await read_limited(response, _MAX_ANSWER, "the list of search results")
@@ -85,7 +86,8 @@ async def _reached(
     failures: list[str] = []
     for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.scheme != "https"):
         try:
-            async with transport.send("GET", f"{endpoint.url}/v1/_ping", headers, verify=endpoint.verify):
+            url = f"{endpoint.url}/v1/_ping"
+            async with transport.send("GET", url, headers, verify=endpoint.verify, tls=endpoint.tls):
                 return endpoint
         except RequestFailed as error:
             failures.append(error.message)

@@ -15,8 +15,9 @@ from proa.oci import digest as digests
 from proa.oci.descriptor import Descriptor
 from proa.oci.reference import Reference
 from proa.registry.attempts import Attempts
+from proa.registry.endpoint import PUSH, Endpoint
 from proa.registry.failures import Refused, push_error
-from proa.registry.hosts import Endpoint, Hosts
+from proa.registry.hosts import Hosts
 from proa.registry.requests import Identity, Requester
 from proa.registry.upload import Chunks, Upload, location
 
@@ -32,8 +33,7 @@ class Target:
         self._requester = requester
         self._identity = identity
         self._path = reference.path
-        self._scope = f"repository:{reference.path}:pull,push"
-        self._attempts = Attempts(requester, hosts, reference, push_error, mirrors=False)
+        self._attempts = Attempts(requester, hosts, reference, push_error)
 
     async def push_blob(
         self,
@@ -49,27 +49,29 @@ class Target:
         `sources` are paths of repositories of the same registry that should have it. Returns how it came there:
         "" for what was there, the path it was mounted from, or the repository's own when it was sent.
         """
-        if await self._attempts.run(lambda endpoint: self._has(endpoint, blob.digest)):
+        if await self._attempts.run(PUSH, lambda endpoint: self._has(endpoint, blob.digest)):
             return ""
         for source in sources[:MOST_SOURCES]:
             if source != self._path and await self._mounts(blob.digest, source):
                 return source
-        upload = Upload(self._requester, self._identity, self._scope, blob, chunks, on_progress, on_retry)
-        endpoint, *_ = await self._attempts.endpoints()  # the one that has answered
+        endpoint, *_ = await self._attempts.endpoints(PUSH)  # the one that has answered
+        scope = _scope(endpoint, self._path)
+        upload = Upload(self._requester, self._identity, scope, blob, chunks, on_progress, on_retry)
         try:
-            await upload.run(endpoint, self._path)
+            await upload.run(endpoint, endpoint.path(self._path))
         except ProaError as error:
             raise push_error(error, self._reference) from error
         return self._path
 
     async def push_manifest(self, tag: str, raw: bytes, media_type: str) -> None:
         """Give the repository a manifest and let `tag` name it."""
-        await self._attempts.run(lambda endpoint: self._put(endpoint, tag, raw, media_type))
+        await self._attempts.run(PUSH, lambda endpoint: self._put(endpoint, tag, raw, media_type))
 
     async def _has(self, endpoint: Endpoint, digest: str) -> bool:
-        path = f"{self._path}/blobs/{digest}"
+        path = f"{endpoint.path(self._path)}/blobs/{digest}"
+        scope = _scope(endpoint, self._path)
         try:
-            async with self._requester.send("HEAD", endpoint, path, self._identity, self._scope):
+            async with self._requester.send("HEAD", endpoint, path, self._identity, scope):
                 return True
         except Refused as error:
             if error.status == 404:
@@ -81,20 +83,21 @@ class Target:
 
         That one is ended. Whatever goes wrong, the blob can still be sent.
         """
-        scope = f"{self._scope} repository:{source}:pull"
-        path = f"{self._path}/blobs/uploads/?mount={quote(digest, safe='')}&from={quote(source, safe='')}"
 
         async def ask(endpoint: Endpoint) -> tuple[Endpoint, int, str]:
-            headers = {"Content-Length": "0"}
+            headers, own, other = {"Content-Length": "0"}, endpoint.path(self._path), endpoint.path(source)
+            scope = f"{_scope(endpoint, self._path)} repository:{other}:pull"
+            path = f"{own}/blobs/uploads/?mount={quote(digest, safe='')}&from={quote(other, safe='')}"
             async with self._requester.send("POST", endpoint, path, self._identity, scope, headers) as response:
                 return endpoint, response.status, location(response)
 
         try:
-            endpoint, status, begun = await self._attempts.run(ask)
+            endpoint, status, begun = await self._attempts.run(PUSH, ask)
             if status == 201:
                 return True
             if begun:
-                async with self._requester.send("DELETE", endpoint, begun, self._identity, self._scope):
+                scope = _scope(endpoint, self._path)
+                async with self._requester.send("DELETE", endpoint, begun, self._identity, scope):
                     pass
         except ProaError:
             pass
@@ -104,12 +107,14 @@ class Target:
         async def body() -> AsyncIterator[bytes]:
             yield raw
 
-        path = f"{self._path}/manifests/{tag}"
+        path, scope = f"{endpoint.path(self._path)}/manifests/{tag}", _scope(endpoint, self._path)
         headers = {"Content-Type": media_type, "Content-Length": str(len(raw))}
-        async with self._requester.send(
-            "PUT", endpoint, path, self._identity, self._scope, headers, body
-        ) as response:
+        async with self._requester.send("PUT", endpoint, path, self._identity, scope, headers, body) as response:
             stated = response.headers.get("Docker-Content-Digest", "")
         expected = digests.of(raw)
         if digests.is_valid(stated) and digests.algorithm_of(stated) == "sha256" and stated != expected:
             raise Internal(f"registry stored {tag} as {stated} instead of {expected}")
+
+
+def _scope(endpoint: Endpoint, repository: str) -> str:
+    return f"repository:{endpoint.path(repository)}:pull,push"

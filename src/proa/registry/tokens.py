@@ -18,8 +18,9 @@ import msgspec
 from proa.errors import Forbidden, Unavailable
 from proa.registry.challenge import Challenge
 from proa.registry.credentials import ANONYMOUS, Credentials
+from proa.registry.endpoint import Endpoint
 from proa.registry.failures import NO_CREDENTIALS
-from proa.registry.hosts import Endpoint, Hosts
+from proa.registry.hosts import Hosts
 from proa.registry.transport import Transport, read_limited, refused
 
 CLIENT_ID = "proa"
@@ -164,7 +165,9 @@ class Authorizer:
             url = realm + ("&" if "?" in realm else "?") + urlencode(pairs)
         method = "POST" if form else "GET"
         verify = endpoint.verify and not await self._hosts.is_insecure(urlsplit(realm).netloc)
-        async with self._transport.send(method, url, headers, verify=verify, form=form) as response:
+        async with self._transport.send(
+            method, url, headers, verify=verify, tls=endpoint.tls, form=form
+        ) as response:
             if response.status != 200:
                 raise await refused(response, method, realm)
             body = await read_limited(response, MAX_ANSWER, "the answer of the token server")

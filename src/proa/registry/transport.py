@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,8 +13,12 @@ from proa import __version__
 from proa.errors import InvalidArgument, Unavailable
 from proa.registry import challenge
 from proa.registry.failures import MAX_BODY, Answer, Refused, RequestFailed, explain, refusal
+from proa.registry.proxies import Proxies
+from proa.registry.tls import NO_FILES, Contexts, Tls, of_directory
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiohttp
     from yarl import URL
 
@@ -33,11 +36,12 @@ Body = Callable[[], AsyncIterator[bytes]]
 class Transport:
     """Requests with retries left to the caller. Usable by one event loop; `close` it there."""
 
-    def __init__(self, certificates: Path, stall_timeout: float) -> None:
+    def __init__(self, certificates: Path, stall_timeout: float, proxies: Proxies) -> None:
         self._certificates = certificates
+        self._proxies = proxies
         self.stall_timeout = stall_timeout  # seconds without a byte after which a connection is given up
         self._session: aiohttp.ClientSession | None = None
-        self._contexts: dict[tuple[str, bool], ssl.SSLContext] = {}
+        self._contexts = Contexts()
 
     async def close(self) -> None:
         if self._session is not None:
@@ -52,13 +56,17 @@ class Transport:
         headers: Mapping[str, str],
         *,
         verify: bool = True,
+        tls: Tls = NO_FILES,
+        connect_timeout: float = 0,
         form: Mapping[str, str] | None = None,
         body: Body | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request and follow redirects; the response's body is read inside the block.
 
-        `body` is called for the bytes to send each time they are sent. Raises `RequestFailed` when no answer
-        comes, also while the body is read. Answers are not judged.
+        `tls` is what this registry needs beside the directory of certificates, also where it redirects to;
+        `connect_timeout` of each address, in seconds, 0 for the usual one. `body` is called for the bytes to send
+        each time they are sent. Raises `RequestFailed` when no answer comes, also while the body is read. Answers
+        are not judged.
         """
         import aiohttp
         from yarl import URL
@@ -67,7 +75,9 @@ class Transport:
         target, sent = URL(url, encoded=True), {"User-Agent": USER_AGENT, **headers}
         try:
             for _ in range(MAX_REDIRECTS + 1):
-                response = await self._request(session, method, target, sent, verify, form, body)
+                context = self._context(target, verify, tls)
+                connecting = connect_timeout or CONNECT_TIMEOUT
+                response = await self._request(session, method, target, sent, context, connecting, form, body)
                 async with response:
                     following = _location(response)
                     if following is None or form is not None:
@@ -90,7 +100,8 @@ class Transport:
         method: str,
         target: URL,
         headers: Mapping[str, str],
-        verify: bool,
+        context: ssl.SSLContext | bool,
+        connect_timeout: float,
         form: Mapping[str, str] | None,
         body: Body | None,
     ) -> aiohttp.ClientResponse:
@@ -102,13 +113,14 @@ class Transport:
             target,
             headers=headers,
             allow_redirects=False,
-            ssl=self._tls(target, verify),
-            proxy=_proxy(target),
+            ssl=context,
+            proxy=self._proxies.of(target.scheme, target.host or "", target.port or 0) or None,
         )
         if body is None:
-            return await ask(data=form)
+            usual = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=self.stall_timeout)
+            return await ask(data=form, timeout=usual)
         # The answer comes when the registry has stored it all; a connection that takes nothing is given up.
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=COMMIT_TIMEOUT)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=COMMIT_TIMEOUT)
         loop = asyncio.get_running_loop()
         answered = False
         async with asyncio.timeout(None) as deadline:
@@ -130,9 +142,6 @@ class Transport:
             import aiohttp
 
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self.stall_timeout
-                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # digests are of the bytes as they are stored
                 read_bufsize=READ_BUFFER,
@@ -141,14 +150,10 @@ class Transport:
             )
         return self._session
 
-    def _tls(self, url: URL, verify: bool) -> ssl.SSLContext | bool:
+    def _context(self, url: URL, verify: bool, tls: Tls) -> ssl.SSLContext | bool:
         if url.scheme != "https":
             return True
-        host = url.host_port_subcomponent or ""
-        key = (host, verify)
-        if key not in self._contexts:
-            self._contexts[key] = _tls_context(_certificate_directory(self._certificates, url), verify)
-        return self._contexts[key]
+        return self._contexts.get(of_directory(_certificate_directory(self._certificates, url)) + tls, verify)
 
 
 def _is_private(header: str) -> bool:
@@ -171,39 +176,10 @@ def _location(response: aiohttp.ClientResponse) -> URL | None:
     return following
 
 
-def _proxy(url: URL) -> str | None:
-    """Return the proxy of the environment for `url`; loopback is never proxied, as in Go."""
-    from urllib.request import getproxies_environment, proxy_bypass
-
-    host = url.host or ""
-    if host == "localhost" or host.startswith("127.") or host == "::1":
-        return None
-    proxies = getproxies_environment()
-    if not proxies or proxy_bypass(host):
-        return None
-    return proxies.get(url.scheme)
-
-
 def _certificate_directory(certificates: Path, url: URL) -> Path:
     """Docker's rule: certs.d/host:port; the port is left out when it is the scheme's own."""
     exact = certificates / f"{url.host}:{url.port}"
     return exact if exact.is_dir() else certificates / (url.host or "-")
-
-
-def _tls_context(directory: Path, verify: bool) -> ssl.SSLContext:
-    """Trust the system's authorities and those in `directory` (*.crt), and show the certificates there."""
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    try:
-        for path in sorted(directory.glob("*.crt")):
-            context.load_verify_locations(cafile=path)
-        for path in sorted(directory.glob("*.cert")):
-            context.load_cert_chain(path, path.with_suffix(".key"))
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidArgument(f"cannot use the certificates in {directory}: {error}") from error
-    return context
 
 
 async def read_limited(response: aiohttp.ClientResponse, limit: int, what: str) -> bytes:

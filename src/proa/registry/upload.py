@@ -17,8 +17,8 @@ from urllib.parse import quote, urljoin
 
 from proa.errors import Unavailable
 from proa.oci.descriptor import Descriptor
+from proa.registry.endpoint import Endpoint
 from proa.registry.failures import Refused, RequestFailed
-from proa.registry.hosts import Endpoint
 from proa.registry.requests import Identity, Requester, is_passing
 
 if TYPE_CHECKING:
