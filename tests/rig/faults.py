@@ -76,6 +76,42 @@ def stall(keep: int) -> Handler:
     return handle
 
 
+def delay(seconds: float) -> Handler:
+    """Answer as the registry does, but late."""
+
+    async def handle(
+        request: web.Request, status: int, headers: dict[str, str], body: bytes
+    ) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return web.Response(status=status, headers=_without_length(request, headers), body=body)
+
+    return handle
+
+
+def throttle(rate: float) -> Handler:
+    """Send so many bytes a second."""
+
+    async def handle(
+        request: web.Request, status: int, headers: dict[str, str], body: bytes
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = len(body)
+        await response.prepare(request)
+        piece = max(1, int(rate / 20))
+        for start in range(0, len(body), piece):
+            await response.write(body[start : start + piece])
+            await asyncio.sleep(0.05)
+        return response
+
+    return handle
+
+
+def _without_length(request: web.Request, headers: dict[str, str]) -> dict[str, str]:
+    if request.method == "HEAD":
+        headers["Content-Length"] = headers.pop("X-Length", "0")
+    return headers
+
+
 def corrupt(position: int) -> Handler:
     """Flip a bit of the body."""
 
@@ -182,9 +218,7 @@ class FaultyProxy(Server):
             if fault.times and request.method in fault.methods and fault.pattern.search(request.path_qs):
                 fault.times -= 1
                 return await fault.handler(request, status, headers, body)
-        if request.method == "HEAD":
-            headers["Content-Length"] = headers.pop("X-Length", "0")
-        return web.Response(status=status, headers=headers, body=body)
+        return web.Response(status=status, headers=_without_length(request, headers), body=body)
 
     async def _cut(self, request: web.Request, keep: int) -> web.StreamResponse:
         """Let the registry have the beginning of an upload, then break the connection."""

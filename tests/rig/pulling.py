@@ -40,7 +40,10 @@ class Stage:
         self.layers = Layers(root / "layers")
         self.events = Events()
         self.images = Images(self.database, self.content, self.layers, self.events, tuple)
-        self.registry = Registry(patience=QUICK, stall_timeout=0.5, certificates=root / "certs.d")
+        self.places = root / "places"
+        self.registry = Registry(
+            patience=QUICK, stall_timeout=0.5, certificates=root / "certs.d", places=[self.places]
+        )
         self.puller = Puller(
             images=self.images,
             database=self.database,

@@ -15,6 +15,7 @@ from proa.registry.client import Registry
 from proa.registry.credentials import Credentials
 from proa.registry.proxies import Proxies
 from proa.registry.repository import Repository, Resolved
+from proa.registry.requests import Wait
 from proa.registry.target import Target
 
-__all__ = ["Credentials", "Proxies", "Registry", "Repository", "Resolved", "Target"]
+__all__ = ["Credentials", "Proxies", "Registry", "Repository", "Resolved", "Target", "Wait"]

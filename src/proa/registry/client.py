@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +23,12 @@ from proa.registry.transport import Transport, refused
 
 CERTIFICATES = Path("/etc/docker/certs.d")
 STALL_TIMEOUT = 30.0  # seconds
+
+Notice = Callable[[str], object]
+
+
+def _nothing(text: str) -> None:
+    """Where nobody is told."""
 
 
 class Registry:
@@ -60,21 +66,23 @@ class Registry:
         reference: Reference,
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
+        notice: Notice = _nothing,
     ) -> Repository:
         """Return the repository of `reference`; nothing is sent yet. `headers` (Docker's X-Meta-…) go to the
-        registry as they are."""
+        registry as they are; `notice` hears of waits and of mirrors that are given up."""
         identity = Identity(credentials or ANONYMOUS, headers or {})
-        return Repository(self._requester, self._hosts, reference, identity)
+        return Repository(self._requester, self._hosts, reference, identity, notice=notice)
 
     def target(
         self,
         reference: Reference,
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
+        notice: Notice = _nothing,
     ) -> Target:
         """Return the repository of `reference` to push to; nothing is sent yet."""
         identity = Identity(credentials or ANONYMOUS, headers or {})
-        return Target(self._requester, self._hosts, reference, identity)
+        return Target(self._requester, self._hosts, reference, identity, notice)
 
     def inspected(self, reference: Reference, credentials: Credentials | None = None) -> Repository:
         """Return the repository of `reference` for one who only looks: errors are the registry's own words."""

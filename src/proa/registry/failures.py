@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
-from proa.errors import Forbidden, NotFound, ProaError, Unauthorized, Unavailable
+from proa.errors import Forbidden, Internal, NotFound, ProaError, Unauthorized, Unavailable
 from proa.oci.reference import Reference
 from proa.registry.challenge import Challenge
 
@@ -27,6 +30,8 @@ MAX_BODY = 64 << 10  # bytes of an error's body that are looked at
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _ALERT = re.compile(r"\[SSL: (?:SSL|TLS)V\d+_ALERT_(\w+)\]", re.IGNORECASE)
+_MOMENT = 1e9  # a pause of more seconds than this is a moment
+_QUOTA = re.compile(r"(\d{1,9})(?:;w=(\d{1,9}))?")
 _BY_STATUS = {
     401: ("UNAUTHORIZED", "authentication required"),
     403: ("DENIED", "requested access to the resource is denied"),
@@ -45,14 +50,21 @@ class RequestFailed(Unavailable):
 class Refused(Unavailable):
     """The registry answered with an error: `code` and `detail` are the first of its list."""
 
-    def __init__(self, status: int, code: str, detail: str, *, where: str, retry_after: float = 0) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, *, url: str, method: str = "GET", retry_after: float = 0
+    ) -> None:
         self.status = status
         self.code = code
         self.detail = detail
         self.retry_after = retry_after  # seconds
-        self.where = where
+        self.url = url
+        self.where = where = f'{method.capitalize()} "{url}"'
         words = code.lower().replace("_", " ")
         super().__init__(f"{words}: {detail}" if words else f"{where}: {detail}")
+
+
+class Mismatch(Internal):
+    """A server sent something else than the digest names."""
 
 
 class _Entry(msgspec.Struct):
@@ -75,14 +87,56 @@ class Answer:
     body: bytes
     challenges: list[Challenge]
     retry_after: str = ""
+    limit: str = ""  # Docker Hub's ratelimit-limit, "100;w=21600": so many in so many seconds
+    remaining: str = ""  # the same of what is left
 
 
 def refusal(answer: Answer) -> Refused:
     """Make an error of an answer: of its challenge, else its body, else its status (as distribution)."""
-    where = f'{answer.method.capitalize()} "{answer.url}"'
-    delay = float(answer.retry_after) if answer.retry_after.isdecimal() else 0.0
     code, detail = _code_and_detail(answer)
-    return Refused(answer.status, code, detail, where=where, retry_after=delay)
+    delay = pause(answer.retry_after)
+    if answer.status == 429:
+        delay, told = _limit(answer, delay)
+        detail += told
+    return Refused(answer.status, code, detail, url=answer.url, method=answer.method, retry_after=delay)
+
+
+def pause(text: str) -> float:
+    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3), or until the moment that some write
+    there as seconds since 1970; 0 for none."""
+    if text.isdecimal():
+        seconds = float(text[:12])
+        return max(0.0, seconds - time.time()) if seconds > _MOMENT else seconds
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return 0.0
+
+
+def _limit(answer: Answer, delay: float) -> tuple[float, str]:
+    """Return how long a limit stands, at the longest, and what it is."""
+    limit, remaining = _QUOTA.fullmatch(answer.limit.strip()), _QUOTA.fullmatch(answer.remaining.strip())
+    told = ""
+    if limit:
+        told = f"{urlsplit(answer.url).netloc} allows {limit[1]}"
+        told += f" in {_span(float(limit[2]))}" if limit[2] else ""
+        if remaining:
+            told += f", {remaining[1]} left"
+            if remaining[1] == "0" and not delay:
+                delay = float(remaining[2] or 0)
+    if delay:
+        told += f"{'; ' if told else ''}again in {_span(delay)}"
+    return delay, f" ({told})" if told else ""
+
+
+def _span(seconds: float) -> str:
+    """Return a time in words, in the largest unit that is not too coarse: 90 minutes, 6 hours."""
+    for size, unit in ((3600, "hour"), (60, "minute")):
+        if seconds >= 2 * size or seconds == size:
+            count = round(seconds / size)
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    count = max(1, round(seconds))
+    return f"{count} second{'s' if count > 1 else ''}"
 
 
 def _code_and_detail(answer: Answer) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from proa.errors import InvalidArgument, ProaError
 from proa.oci.reference import DEFAULT_DOMAIN, Reference
 from proa.registry import hosts_toml, registries_conf
 from proa.registry.endpoint import READ, Endpoint
+from proa.registry.speeds import Speeds
 
 HUB = "registry-1.docker.io"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -41,6 +42,7 @@ class Hosts:
         self._mirrors = [_parse_mirror(text) for text in mirrors]
         self._places = list(places)
         self._working: dict[str, Endpoint] = {}
+        self.speeds = Speeds()
 
     def warnings(self) -> list[str]:
         """Return what is wrong, or without effect, in files that every reference is held against."""

@@ -18,12 +18,13 @@ from proa.oci.descriptor import Descriptor
 from proa.oci.manifest import Manifest
 from proa.oci.platform import Platform
 from proa.oci.reference import Reference
-from proa.registry.attempts import Attempts, Told, is_final
+from proa.registry.attempts import Attempts, Told
+from proa.registry.course import Course
 from proa.registry.download import Download
 from proa.registry.endpoint import PULL, RESOLVE, Endpoint
-from proa.registry.failures import Refused, pull_error
+from proa.registry.failures import Mismatch, Refused, pull_error
 from proa.registry.hosts import Hosts
-from proa.registry.requests import Identity, Requester
+from proa.registry.requests import Identity, Requester, Wait
 from proa.registry.transport import read_limited
 
 if TYPE_CHECKING:
@@ -60,12 +61,15 @@ class Repository:
         reference: Reference,
         identity: Identity,
         told: Told = pull_error,
+        notice: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.reference = reference
+        self._hosts = hosts
         self._requester = requester
         self._identity = identity
         self._told = told
-        self._attempts = Attempts(requester, hosts, reference, told)
+        self._attempts = Attempts(requester, hosts, reference, told, notice)
+        self._sources: dict[str, set[Endpoint]] = {}  # of blobs
 
     async def resolve(self, platform: Platform, *, cached: Cache | None = None) -> Resolved:
         """Return the image that the reference names for `platform`, every document verified.
@@ -97,29 +101,45 @@ class Repository:
         """Return a small blob, such as a configuration, verified."""
         if descriptor.size > limit:
             raise Unavailable(f"content {descriptor.digest} is larger than {limit} bytes")
-        data = b"".join([chunk async for chunk in self.fetch(descriptor)])
-        if len(data) != descriptor.size or not digests.matches(data, descriptor.digest):
-            raise Internal(f"image config verification failed for digest {descriptor.digest}")
-        return data
+        while True:
+            data = b"".join([chunk async for chunk in self.fetch(descriptor)])
+            if len(data) == descriptor.size and digests.matches(data, descriptor.digest):
+                return data
+            if not self.disown(descriptor.digest):
+                raise Internal(f"image config verification failed for digest {descriptor.digest}")
 
     async def fetch(
-        self, descriptor: Descriptor, offset: int = 0, on_retry: Callable[[float], None] | None = None
+        self,
+        descriptor: Descriptor,
+        offset: int = 0,
+        on_retry: Callable[[Wait], object] = lambda wait: None,
     ) -> AsyncGenerator[bytes, None]:
-        """Yield a blob's bytes from `offset` on, not verified; broken connections are taken up again.
+        """Yield a blob's bytes from `offset` on, not verified; broken connections are taken up again, by another
+        mirror if there is one.
 
-        `on_retry(seconds)` hears of waits before further attempts. Raises when no endpoint has the blob.
+        `on_retry` hears of waits before further attempts. Raises when no endpoint has the blob. Whoever finds that
+        it is the wrong blob calls `disown`.
         """
-        download = Download(self._requester, self._identity, descriptor, offset, on_retry)
-        endpoints = await self._attempts.endpoints(PULL)
-        for endpoint in endpoints:
-            try:
-                async with aclosing(download.run(endpoint, endpoint.path(self.reference.path))) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-                return
-            except ProaError as error:
-                if endpoint is endpoints[-1] or is_final(endpoint, error):
-                    raise self._told(error, self.reference) from error
+        speeds = self._hosts.speeds
+        download = Download(
+            self._requester, self._identity, self.reference.path, descriptor, offset, speeds, on_retry
+        )
+        course = Course(await self._attempts.endpoints(PULL), speeds, self._requester.patience)
+        self._sources[descriptor.digest] = download.sources
+        try:
+            async with aclosing(download.run(course)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except ProaError as error:
+            raise self._told(error, self.reference) from error
+
+    def disown(self, digest: str) -> bool:
+        """Give up the mirrors that a blob came from, which was not what its digest says. Returns whether there
+        were any: then others may have the right one."""
+        mirrors = [endpoint for endpoint in self._sources.pop(digest, ()) if endpoint.mirror]
+        for mirror in mirrors:
+            self._attempts.drop(mirror, f"content of {digest} from {' and '.join(map(str, mirrors))} is wrong")
+        return bool(mirrors)
 
     async def tags(self) -> list[str]:
         """Return all tags of the repository, in the registry's order."""
@@ -152,35 +172,51 @@ class Repository:
         it ("" from the cache). With a cache, a HEAD request asks for the digest first."""
         name = self.reference.tag_or_digest
         if cached is not None:
-            digest = await self._attempts.run(_purpose(name), lambda endpoint: self._head(endpoint, name))
+            digest = await self._digest(name)
             if digest and (raw := cached(digest)) is not None:
                 return raw, ""
         return await self._get_manifest(name)
 
+    async def _digest(self, name: str) -> str:
+        """Ask what digest a manifest has, "" when nobody says it."""
+        try:
+            return await self._attempts.run(_purpose(name), lambda endpoint: self._head(endpoint, name))
+        except ProaError:
+            if all(endpoint.mirror for endpoint in await self._attempts.endpoints(_purpose(name))):
+                return ""
+            raise
+
     async def _head(self, endpoint: Endpoint, name: str) -> str:
-        """Return the digest a registry has under a name; "" when it does not say (GET will tell why)."""
+        """Return the digest a registry has under a name; "" when it does not say (GET will tell why). A mirror
+        that does not is no use."""
         try:
             async with self._send("HEAD", endpoint, f"manifests/{name}", _ACCEPT) as response:
                 found = response.headers.get("Docker-Content-Digest", "")
         except Refused:
+            if endpoint.mirror:
+                raise
             return ""  # the answer to GET has a body that says why
-        return found if digests.is_valid(found) else ""
+        if not digests.is_valid(found):
+            if endpoint.mirror:
+                raise Unavailable(f"mirror {endpoint} does not say which manifest it has")
+            return ""
+        return found
 
     async def _get_manifest(self, name: str) -> tuple[bytes, str]:
         """Fetch a manifest by tag or digest and verify it. Returns bytes and media type."""
-        raw, content_type, stated = await self._attempts.run(
-            _purpose(name), lambda endpoint: self._manifest_of(endpoint, name)
-        )
-        expected = name if ":" in name else stated
-        if expected and not digests.matches(raw, digests.validate(expected)):
-            raise Internal(f"manifest verification failed for digest {expected}")
-        return raw, content_type
+        return await self._attempts.run(_purpose(name), lambda endpoint: self._manifest_of(endpoint, name))
 
-    async def _manifest_of(self, endpoint: Endpoint, name: str) -> tuple[bytes, str, str]:
+    async def _manifest_of(self, endpoint: Endpoint, name: str) -> tuple[bytes, str]:
         async with self._send("GET", endpoint, f"manifests/{name}", _ACCEPT) as response:
             raw = await read_limited(response, manifests.MAX_SIZE, f"manifest of {self.reference.familiar}")
             stated = response.headers.get("Docker-Content-Digest", "")
-            return raw, response.headers.get("Content-Type", ""), stated
+            content_type = response.headers.get("Content-Type", "")
+        expected = name if ":" in name else stated
+        if expected and not digests.matches(raw, digests.validate(expected)):
+            raise Mismatch(f"manifest verification failed for digest {expected}")
+        if endpoint.mirror:
+            manifests.parse(raw, content_type)  # a page of a portal is no answer
+        return raw, content_type
 
     def _send(
         self, method: str, endpoint: Endpoint, rest: str, headers: Mapping[str, str] | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from proa.errors import ProaError
 from proa.registry import challenge as challenges
 from proa.registry.credentials import Credentials
 from proa.registry.endpoint import Endpoint
@@ -19,6 +19,9 @@ from proa.registry.transport import Body, Transport, refused
 
 if TYPE_CHECKING:
     import aiohttp
+
+
+LONGEST_ASKED = 60.0  # seconds: a registry that wants more of a pause than this gets none
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,27 @@ class Patience:
     def delay(self, attempt: int, asked_for: float = 0) -> float:
         """Return how long to wait before `attempt` (1 is the second one): doubling, with some chance."""
         grown = min(self.first_delay * 2.0 ** (attempt - 1), self.longest_delay)
-        return max(grown * random.uniform(0.75, 1.25), min(asked_for, self.longest_delay))
+        return max(grown * random.uniform(0.75, 1.25), min(asked_for, LONGEST_ASKED))
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A wait before another attempt; `reason` is "" for what every network has."""
+
+    seconds: float
+    reason: str = ""
+
+    @classmethod
+    def because(cls, error: Exception, seconds: float) -> Wait:
+        """Make one of a failure."""
+        if isinstance(error, Refused) and error.status == 429:
+            return cls(seconds, f"{urlsplit(error.url).netloc} limits requests")
+        return cls(seconds)
+
+    def __str__(self) -> str:
+        count = max(1, round(self.seconds))
+        time = f"{count} second{'s' if count > 1 else ''}"
+        return f"Waiting {time}: {self.reason}" if self.reason else f"Retrying in {time}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +119,17 @@ class Requester:
                 raise error
             proof = better
 
-    async def wait(self, attempt: int, error: Exception) -> bool:
-        """Sleep before repeating what failed; False when repeating is pointless or was done often enough."""
+    @property
+    def stall_timeout(self) -> float:
+        """Seconds without a byte after which a connection is given up."""
+        return self._transport.stall_timeout
+
+    def delay(self, attempt: int, error: ProaError) -> float | None:
+        """Return how long to wait before repeating what failed; None when repeating is pointless, or was done
+        often enough."""
         if attempt >= self.patience.attempts or not is_passing(error):
-            return False
-        asked_for = error.retry_after if isinstance(error, Refused) else 0.0
-        await asyncio.sleep(self.patience.delay(attempt, asked_for))
-        return True
+            return None
+        return self.patience.delay(attempt, error.retry_after if isinstance(error, Refused) else 0.0)
 
 
 def _url(endpoint: Endpoint, path: str) -> str:
@@ -115,5 +142,5 @@ def _url(endpoint: Endpoint, path: str) -> str:
 def is_passing(error: Exception) -> bool:
     """Whether the same request may well succeed a little later."""
     if isinstance(error, Refused):
-        return error.status in RETRIED
+        return error.status in RETRIED and error.retry_after <= LONGEST_ASKED
     return isinstance(error, RequestFailed) and error.connected

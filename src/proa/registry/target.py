@@ -18,7 +18,7 @@ from proa.registry.attempts import Attempts
 from proa.registry.endpoint import PUSH, Endpoint
 from proa.registry.failures import Refused, push_error
 from proa.registry.hosts import Hosts
-from proa.registry.requests import Identity, Requester
+from proa.registry.requests import Identity, Requester, Wait
 from proa.registry.upload import Chunks, Upload, location
 
 # Of each blob: other repositories of the registry are asked for it before it is sent.
@@ -28,12 +28,19 @@ MOST_SOURCES = 3
 class Target:
     """Made by `Registry.target`. Errors are Docker's texts for `docker push`."""
 
-    def __init__(self, requester: Requester, hosts: Hosts, reference: Reference, identity: Identity) -> None:
+    def __init__(
+        self,
+        requester: Requester,
+        hosts: Hosts,
+        reference: Reference,
+        identity: Identity,
+        notice: Callable[[str], object] = lambda text: None,
+    ) -> None:
         self._reference = reference
         self._requester = requester
         self._identity = identity
         self._path = reference.path
-        self._attempts = Attempts(requester, hosts, reference, push_error)
+        self._attempts = Attempts(requester, hosts, reference, push_error, notice)
 
     async def push_blob(
         self,
@@ -42,7 +49,7 @@ class Target:
         *,
         sources: Sequence[str] = (),
         on_progress: Callable[[int], object] = lambda sent: None,
-        on_retry: Callable[[float], object] = lambda seconds: None,
+        on_retry: Callable[[Wait], object] = lambda wait: None,
     ) -> str:
         """See to it that the repository has a blob; `chunks(offset)` gives its bytes.
 

@@ -199,5 +199,5 @@ async def refused(response: aiohttp.ClientResponse, method: str, url: str) -> Re
     except RequestFailed:
         body = b""
     challenges = challenge.parse(response.headers.getall("WWW-Authenticate", []))
-    after = response.headers.get("Retry-After", "")
-    return refusal(Answer(method, url, response.status, body, challenges, after))
+    told = [response.headers.get(name, "") for name in ("Retry-After", "RateLimit-Limit", "RateLimit-Remaining")]
+    return refusal(Answer(method, url, response.status, body, challenges, *told))

@@ -19,7 +19,7 @@ from proa.errors import Unavailable
 from proa.oci.descriptor import Descriptor
 from proa.registry.endpoint import Endpoint
 from proa.registry.failures import Refused, RequestFailed
-from proa.registry.requests import Identity, Requester, is_passing
+from proa.registry.requests import Identity, Requester, Wait, is_passing
 
 if TYPE_CHECKING:
     import aiohttp
@@ -45,7 +45,7 @@ class Upload:
         blob: Descriptor,
         chunks: Chunks,
         on_progress: Callable[[int], object],
-        on_retry: Callable[[float], object],
+        on_retry: Callable[[Wait], object],
     ) -> None:
         self._requester = requester
         self._identity = identity
@@ -77,10 +77,11 @@ class Upload:
                     await self._cancel(endpoint)
                     raise
                 delay = patience.delay(failures, error.retry_after if isinstance(error, Refused) else 0)
+                wait = Wait.because(error, delay)
             except BaseException:
                 await self._cancel(endpoint)
                 raise
-            self._on_retry(delay)
+            self._on_retry(wait)
             await asyncio.sleep(delay)
 
     def _may_pass(self, error: Refused | RequestFailed) -> bool:

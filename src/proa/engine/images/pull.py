@@ -82,14 +82,18 @@ class Puller:
         if all_tags and (reference.tag or reference.digest):
             raise InvalidArgument("tag can't be used with --all-tags/-a")
         references: Sequence[Reference] = [reference]
+
+        def notice(text: str) -> None:
+            progress(Progress(status=text))
+
         if all_tags:
-            tags = await self._registry.repository(reference, credentials, headers).tags()
+            tags = await self._registry.repository(reference, credentials, headers, notice).tags()
             references = [reference.with_tag(tag) for tag in tags]
         elif reference.digest:
             references = [reference.with_digest(reference.digest)]
         changed = False
         for one in references:
-            repository = self._registry.repository(one, credentials, headers)
+            repository = self._registry.repository(one, credentials, headers, notice)
             changed |= await self._pull_one(repository, wanted, progress)
         news = "Downloaded newer image" if changed else "Image is up to date"
         shown = reference if all_tags else references[0]

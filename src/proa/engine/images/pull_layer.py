@@ -28,11 +28,12 @@ from proa.engine.images.threads import settled
 from proa.errors import Internal, InvalidArgument, KernelError
 from proa.ids import short
 from proa.oci.descriptor import Descriptor
-from proa.registry import Repository
+from proa.registry import Repository, Wait
 from proa.snapshots import Layers
 
 REPORT_INTERVAL = 0.1  # seconds between messages about the same download
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_MOST_TRIES = 8  # of a blob that comes wrong: once for each mirror, which is given up
 MISMATCH = "layers from manifest don't match image configuration"
 
 Result = TypeVar("Result")
@@ -137,10 +138,12 @@ class LayerPuller:
                 say("Waiting")
             async with self._downloads:
                 download = partial(self._download, plan.descriptor, repository, say)
-                try:
-                    return await self._into_directory(plan, download)
-                except _DamagedBeginning:
-                    return await self._into_directory(plan, download)
+                for _ in range(_MOST_TRIES):
+                    try:
+                        return await self._into_directory(plan, download)
+                    except _Again:
+                        continue
+                return await self._into_directory(plan, download)
 
     async def _into_directory(
         self, plan: Plan, fill: Callable[[Path], Awaitable[Unpacked]]
@@ -170,8 +173,8 @@ class LayerPuller:
     async def _download(
         self, descriptor: Descriptor, repository: Repository, say: _Speaker, directory: Path
     ) -> Unpacked:
-        """Download into the content store and the directory. Raises `_DamagedBeginning` when the whole is
-        wrong and may be right without what an earlier attempt left."""
+        """Download into the content store and the directory. Raises `_Again` when the whole is
+        wrong and may be right without what an earlier attempt left, or from another server."""
         ingest = await self._open(descriptor)
         resumed = ingest.offset > 0
         keep = True
@@ -179,7 +182,8 @@ class LayerPuller:
             return await self._stream(ingest, descriptor, repository, directory, say)
         except VerificationFailed as error:
             text = f"filesystem layer verification failed for digest {descriptor.digest}"
-            raise (_DamagedBeginning if resumed else Internal)(text) from error
+            others = repository.disown(descriptor.digest)
+            raise (_Again if resumed or others else Internal)(text) from error
         except KernelError as error:
             keep = error.errno not in FULL_DISK
             raise
@@ -250,8 +254,8 @@ def _plan_of(layer: Layer) -> Plan:
     return Plan(descriptor, layer.diff_id, layer.chain_id, layer.parent)
 
 
-class _DamagedBeginning(Internal):
-    """A blob is wrong whose first part was downloaded earlier."""
+class _Again(Internal):
+    """A blob is wrong whose first part was downloaded earlier, or which came from mirrors."""
 
 
 class _Speaker:
@@ -264,9 +268,8 @@ class _Speaker:
     def __call__(self, status: str, current: int | None = None, total: int | None = None) -> None:
         self._report(Progress(id=self._id, status=status, current=current, total=total))
 
-    def retry(self, delay: float) -> None:
-        seconds = max(1, round(delay))
-        self(f"Retrying in {seconds} second{'s' if seconds > 1 else ''}")
+    def retry(self, wait: Wait) -> None:
+        self(str(wait))
 
 
 def _kept(feed: Feed, ingest: Ingest, verified: Callable[[], object]) -> Iterator[bytes]:

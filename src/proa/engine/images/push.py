@@ -27,7 +27,7 @@ from proa.ids import short
 from proa.oci import media_types
 from proa.oci.descriptor import Descriptor
 from proa.oci.reference import Reference
-from proa.registry import Credentials, Registry, Target
+from proa.registry import Credentials, Registry, Target, Wait
 
 REPORT_INTERVAL = 0.1  # seconds between messages about the same upload
 _PIECE = 1 << 20
@@ -118,7 +118,9 @@ class Pusher:
         manifest = image_manifest.of_image(self._content, image, self._images.store.layers.of_image(image.id))
         own = manifest.descriptor
         with self._images.leases.hold(own.digest, image.id, *(layer.digest for layer in manifest.layers)):
-            target = self._registry.target(reference, credentials, headers)
+            target = self._registry.target(
+                reference, credentials, headers, lambda text: progress(Progress(status=text))
+            )
             await self._push_layers(target, reference, image, manifest.layers, credentials, progress)
             await target.push_blob(manifest.config, partial(_document, image.config.to_bytes()))
             await target.push_manifest(reference.tag or "", manifest.raw, manifest.media_type)
@@ -180,9 +182,8 @@ class Pusher:
                 told = time.monotonic()
                 say("Pushing", size)
 
-        def retry(delay: float) -> None:
-            seconds = max(1, round(delay))
-            say(f"Retrying in {seconds} second{'s' if seconds > 1 else ''}")
+        def retry(wait: Wait) -> None:
+            say(str(wait))
 
         chunks = partial(_blob, self._content.path(layer.digest))
         async with self._uploads:

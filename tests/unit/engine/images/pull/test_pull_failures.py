@@ -284,3 +284,19 @@ async def test_stop_ends_what_runs(stage: Stage, proxy: FaultyProxy, origin: Rea
     await stage.puller.stop()
     with pytest.raises(asyncio.CancelledError):
         await pull
+
+
+async def test_a_layer_of_a_lying_mirror(stage: Stage, proxy: FaultyProxy, origin: RealRegistry) -> None:
+    """It is found out when all of it is here; then another server is asked, and the user hears of it."""
+    image = origin.push(three_layers(), "lies", "latest")
+    big = big_blob(image)
+    proxy.fault(f"blobs/{big}", corrupt(300_000), times=99)
+    place = stage.places / "reg.example"
+    place.mkdir(parents=True)
+    (place / "hosts.toml").write_text(f'server = "{origin.url}"\n[host."{proxy.url}"]\n')
+    said = await stage.pull("reg.example/lies")
+    assert stage.images.get("reg.example/lies").id == image.config_digest
+    assert stage.content.verify(big)
+    text = f"mirror {proxy.address} is not asked any more: content of {big} from {proxy.address} is wrong"
+    assert text in [each.status for each in said]
+    assert stage.unfinished() == []
