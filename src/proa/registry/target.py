@@ -35,12 +35,13 @@ class Target:
         reference: Reference,
         identity: Identity,
         notice: Callable[[str], object] = lambda text: None,
+        insecure: bool = False,
     ) -> None:
         self._reference = reference
         self._requester = requester
         self._identity = identity
         self._path = reference.path
-        self._attempts = Attempts(requester, hosts, reference, push_error, notice)
+        self._attempts = Attempts(requester, hosts, reference, push_error, notice, insecure)
 
     async def push_blob(
         self,
@@ -78,8 +79,8 @@ class Target:
         path = f"{endpoint.path(self._path)}/blobs/{digest}"
         scope = _scope(endpoint, self._path)
         try:
-            async with self._requester.send("HEAD", endpoint, path, self._identity, scope):
-                return True
+            async with self._requester.send("HEAD", endpoint, path, self._identity, scope) as response:
+                return response.status == 200  # nothing else says that it is there
         except Refused as error:
             if error.status == 404:
                 return False

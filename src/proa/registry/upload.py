@@ -58,6 +58,7 @@ class Upload:
         self._careful = False  # whether a request has failed
         self._begun = False  # whether there was ever one
         self._arrived = 0  # bytes that the registry says it has
+        self._chunk = CHUNK
 
     async def run(self, endpoint: Endpoint, repository: str) -> None:
         """Send the blob. Raises when it fails more often than patience allows; nothing is left then."""
@@ -96,6 +97,7 @@ class Upload:
             async with self._send("POST", endpoint, path, headers) as response:
                 self._session, self._arrived = location(response), 0
                 self._begun = True
+                self._chunk = max(CHUNK, _least(response))
             if not self._session:
                 raise Unavailable(f"registry {endpoint.host} began an upload without saying where")
         left = self._blob.size - self._arrived
@@ -109,7 +111,7 @@ class Upload:
     async def _patch(self, endpoint: Endpoint) -> None:
         """Send what is missing, or a chunk of it."""
         left = self._blob.size - self._arrived
-        count = min(left, CHUNK) if self._careful else left
+        count = min(left, self._chunk) if self._careful else left
         headers = {**_STREAM, "Content-Length": str(count)}
         if self._careful:
             headers["Content-Range"] = f"{self._arrived}-{self._arrived + count - 1}"
@@ -169,6 +171,12 @@ class Upload:
                 pass
         except (Refused, RequestFailed):
             pass  # it forgets them by itself after a while
+
+
+def _least(response: aiohttp.ClientResponse) -> int:
+    """Return how large chunks must be but the last one, 0 when the registry does not say."""
+    stated = response.headers.get("OCI-Chunk-Min-Length", "")
+    return int(stated) if stated.isascii() and stated.isdecimal() and len(stated) < 13 else 0
 
 
 def location(response: aiohttp.ClientResponse) -> str:
