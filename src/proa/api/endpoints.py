@@ -20,6 +20,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/proa/openapi.json", "description:openapi"),
     Endpoint("POST", "/auth", "distribution:auth", abandonable=_WAITS),
     Endpoint("GET", "/distribution/{name}/json", "distribution:inspect", abandonable=_WAITS),
+    Endpoint("GET", "/proa/digests/{name}", "manifests:digest", abandonable=_WAITS),
+    Endpoint("GET", "/proa/manifests/{name}", "manifests:look", abandonable=_WAITS),
+    Endpoint("POST", "/proa/manifests/{name}", "manifests:push", abandonable=_WAITS),
     # Containers
     Endpoint("GET", "/containers/json", "containers.list:list_containers"),
     Endpoint("POST", "/containers/create", "containers.create:create"),

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from proa.engine.events import Event
     from proa.engine.images.history import HistoryItem
     from proa.engine.images.image import Image
+    from proa.engine.images.lists import Document, Part
     from proa.engine.images.progress import Report
     from proa.engine.images.push import Pushed
     from proa.engine.images.remove import Removed
     from proa.engine.images.store import ImageStore
     from proa.engine.images.verify import Verified
     from proa.engine.logs.reading import LogRequest
+    from proa.oci.reference import Reference
     from proa.registry import Credentials, Registry
 
 Filters = dict[str, list[str]]
@@ -195,6 +197,22 @@ class Importer(Protocol):
     ) -> str: ...
 
 
+class Lists(Protocol):
+    """Manifests at registries."""
+
+    async def look(self, reference: Reference, credentials: Credentials | None, insecure: bool) -> Document: ...
+    async def digest(self, reference: Reference, credentials: Credentials | None) -> str: ...
+    async def push(
+        self,
+        reference: Reference,
+        raw: bytes,
+        media_type: str,
+        parts: Sequence[Part],
+        credentials: Credentials | None,
+        insecure: bool,
+    ) -> list[str]: ...
+
+
 class Pusher(Protocol):
     async def push(
         self,
@@ -295,6 +313,8 @@ class Engine(Protocol):
     def importer(self) -> Importer: ...
     @property
     def pusher(self) -> Pusher: ...
+    @property
+    def lists(self) -> Lists: ...
     @property
     def saver(self) -> Saver: ...
     @property

@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
 _SWARM = "Proa has no swarm, it runs containers on one machine"
 _BUILD = "Proa cannot build images yet; `proa commit` and `proa import` make some"
-_MANIFEST = "Proa keeps one platform of an image and makes no lists of them"
 # Docker's commands that Proa has not, and why.
 REFUSED = {
     "build": _BUILD, "builder build": _BUILD, "image build": _BUILD, "buildx": _BUILD,
     "checkpoint": "Proa makes no checkpoints of containers",
     "completion powershell": "Proa runs on Linux, and completes for bash, fish and zsh",
     "config": _SWARM, "node": _SWARM, "secret": _SWARM, "service": _SWARM, "stack": _SWARM, "swarm": _SWARM,
-    "manifest": _MANIFEST,
     "plugin": "Proa's engine takes no plugins",
     "trust": "images signed with Docker Content Trust are not supported",
 }  # fmt: skip

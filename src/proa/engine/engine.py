@@ -31,6 +31,7 @@ from proa.engine.images import verify
 from proa.engine.images.commit import Committer
 from proa.engine.images.images import Images
 from proa.engine.images.import_ import Importer
+from proa.engine.images.lists import Lists
 from proa.engine.images.load import Loader
 from proa.engine.images.pull import Puller
 from proa.engine.images.push import Pusher
@@ -155,6 +156,7 @@ class Engine:
             registry=self.registry,
             max_concurrent_uploads=settings.max_concurrent_uploads,
         )
+        self.lists = Lists(self.registry)
         self.saver = Saver(images=self.images, content=self.content)
         self.loader = Loader(images=self.images, database=self.database, content=self.content, layers=self.layers)
         self.containers.images = self.images

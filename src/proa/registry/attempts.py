@@ -37,7 +37,9 @@ class Attempts:
         reference: Reference,
         told: Told,
         notice: Callable[[str], object] = lambda text: None,
+        insecure: bool = False,
     ) -> None:
+        self._insecure = insecure
         self.notice = notice
         self._requester = requester
         self._hosts = hosts
@@ -138,7 +140,8 @@ class Attempts:
     async def endpoints(self, capability: str) -> list[Endpoint]:
         """Return the endpoints for a purpose, first the one that answered last."""
         if not self._known:  # asked once: it may need the resolver
-            self._known = await self._hosts.endpoints(self._reference.domain, self._reference)
+            domain = self._reference.domain
+            self._known = await self._hosts.endpoints(domain, self._reference, self._insecure)
         able = [endpoint for endpoint in self._known if capability in endpoint.capabilities]
         if not able:
             names = ", ".join(map(str, self._known))

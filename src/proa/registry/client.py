@@ -67,11 +67,14 @@ class Registry:
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
         notice: Notice = _nothing,
+        *,
+        insecure: bool = False,
     ) -> Repository:
         """Return the repository of `reference`; nothing is sent yet. `headers` (Docker's X-Meta-…) go to the
-        registry as they are; `notice` hears of waits and of mirrors that are given up."""
+        registry as they are; `notice` hears of waits and of mirrors that are given up. `insecure`: the
+        registry may do without a known certificate, or without TLS."""
         identity = Identity(credentials or ANONYMOUS, headers or {})
-        return Repository(self._requester, self._hosts, reference, identity, notice=notice)
+        return Repository(self._requester, self._hosts, reference, identity, notice=notice, insecure=insecure)
 
     def target(
         self,
@@ -79,15 +82,19 @@ class Registry:
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
         notice: Notice = _nothing,
+        *,
+        insecure: bool = False,
     ) -> Target:
         """Return the repository of `reference` to push to; nothing is sent yet."""
         identity = Identity(credentials or ANONYMOUS, headers or {})
-        return Target(self._requester, self._hosts, reference, identity, notice)
+        return Target(self._requester, self._hosts, reference, identity, notice, insecure)
 
-    def inspected(self, reference: Reference, credentials: Credentials | None = None) -> Repository:
+    def inspected(
+        self, reference: Reference, credentials: Credentials | None = None, *, insecure: bool = False
+    ) -> Repository:
         """Return the repository of `reference` for one who only looks: errors are the registry's own words."""
         identity = Identity(credentials or ANONYMOUS)
-        return Repository(self._requester, self._hosts, reference, identity, inspect_error)
+        return Repository(self._requester, self._hosts, reference, identity, inspect_error, insecure=insecure)
 
     async def search(
         self,

@@ -54,9 +54,11 @@ class Hosts:
                 found.append(error.message)
         return found
 
-    async def endpoints(self, domain: str, reference: Reference | None = None) -> list[Endpoint]:
+    async def endpoints(
+        self, domain: str, reference: Reference | None = None, insecure: bool = False
+    ) -> list[Endpoint]:
         """Return the ways to the images of `domain`, in the order to try them; a rule may depend on which one is
-        wanted. Raises `Forbidden` for a blocked registry."""
+        wanted. `insecure` counts where no file says something. Raises `Forbidden` for a blocked registry."""
         found = await self._configured(domain, reference)
         if found is not None:
             return found
@@ -67,7 +69,7 @@ class Hosts:
             for place in self._places:
                 if found := await self._hosts_toml(place / hosts_toml.DEFAULT_DIRECTORY, domain):
                     return found
-        return [*mirrors, *await self._reach(domain)]
+        return [*mirrors, *await self._reach(domain, insecure)]
 
     async def _configured(self, domain: str, reference: Reference | None) -> list[Endpoint] | None:
         """Return what files say of this registry by name; None when they say nothing."""

@@ -62,13 +62,14 @@ class Repository:
         identity: Identity,
         told: Told = pull_error,
         notice: Callable[[str], object] = lambda text: None,
+        insecure: bool = False,
     ) -> None:
         self.reference = reference
         self._hosts = hosts
         self._requester = requester
         self._identity = identity
         self._told = told
-        self._attempts = Attempts(requester, hosts, reference, told, notice)
+        self._attempts = Attempts(requester, hosts, reference, told, notice, insecure)
         self._sources: dict[str, set[Endpoint]] = {}  # of blobs
 
     async def resolve(self, platform: Platform, *, cached: Cache | None = None) -> Resolved:
@@ -176,6 +177,11 @@ class Repository:
             if digest and (raw := cached(digest)) is not None:
                 return raw, ""
         return await self._get_manifest(name)
+
+    async def digest(self) -> str:
+        """Return the digest that the reference has, by a HEAD request if the registry says it there."""
+        name = self.reference.tag_or_digest
+        return await self._digest(name) or digests.of((await self._get_manifest(name))[0])
 
     async def _digest(self, name: str) -> str:
         """Ask what digest a manifest has, "" when nobody says it."""

@@ -26,8 +26,8 @@ USAGES = {"builder prune": "", "completion fish": "", "completion zsh": ""}
 
 # Commands that docker has not, or is silent about.
 OWN_COMMANDS = {
-    "container fork", "container rewind", "container snapshot", "image verify", "snapshot create",
-    "snapshot list", "snapshot ls",
+    "container fork", "container rewind", "container snapshot", "image outdated", "image verify",
+    "snapshot create", "snapshot list", "snapshot ls",
     "snapshot remove", "snapshot rm", "system dial-stdio", "system ports",
 }  # fmt: skip
 COMMANDS = [

@@ -17,10 +17,12 @@ from proa.api.description.operation import (
 )
 from proa.api.routes.images.search import ACCEPTED as SEARCH_FILTERS
 from proa.api.types.containers import Config
+from proa.api.types.manifests import ListPush
 from proa.engine.filters import PRUNE_FILTERS
 from proa.engine.images.list import ACCEPTED
 
 _CREDENTIALS = header("X-Registry-Auth", "Credentials: JSON in base64url")
+_INSECURE = flag("insecure", "The registry may do without a known certificate, or without TLS")
 _PLATFORM = text("platform", "os[/architecture[/variant]]")
 _ONE_PLATFORM = several("platform", 'Once at most: {"os": "linux", "architecture": "arm64"}')
 _REPOSITORY = (text("repo", "Name that the image gets"), text("tag", "Its tag"))
@@ -84,6 +86,13 @@ OPERATIONS: dict[str, Operation] = {
             _CREDENTIALS,
         ),
         answers=STREAM,
+    ),
+    "manifests:look": Operation("Ask a registry for a manifest or an index", (_INSECURE, _CREDENTIALS)),
+    "manifests:digest": Operation("Ask a registry for the digest of an image, by HEAD", (_CREDENTIALS,)),
+    "manifests:push": Operation(
+        "Push a list of manifests, with those that are in other repositories",
+        (_INSECURE, _CREDENTIALS),
+        ListPush,
     ),
     "images.search:search": Operation(
         "List what a registry has under a term",

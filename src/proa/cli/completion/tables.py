@@ -53,6 +53,8 @@ ARGUMENTS: dict[str, tuple[Source, ...]] = {
     "import_": (FILES, NOTHING), "inspect": (objects,), "inspect_container": (_ALL,), "inspect_image": (images,),
     "inspect_network": (networks,), "inspect_volume": (volumes,), "kill": (_ALIVE,), "login": (registries,),
     "logout": (registries,), "logs": (_ALL,),
+    "image_outdated": (images,), "manifest_annotate": (NOTHING,), "manifest_create": (NOTHING, images),
+    "manifest_inspect": (images,), "manifest_push": (NOTHING,), "manifest_rm": (NOTHING,),
     "network_connect": (networks, _ALL), "network_create": (NOTHING,), "network_disconnect": (networks, _ALL),
     "network_rm": (networks,), "pause": (_RUNNING,), "port": (_RUNNING, NOTHING), "pull": (NOTHING,),
     "push": (images,), "rename": (_ALL, NOTHING), "restart": (_ALL,),
