@@ -228,8 +228,10 @@ class FakeContainers:
         return [SimpleNamespace(path="/etc", kind=0), SimpleNamespace(path="/etc/x", kind=1)]
 
     async def size_rw(self, name: str) -> int:
-        self.get(name)
-        return 42
+        return (await self.sizes_rw([self.get(name)]))[0]
+
+    async def sizes_rw(self, records: Sequence[Container]) -> list[int]:
+        return [42 for _ in records]
 
     async def commit(self, name: str, **options: Any) -> str:
         self.calls.append(("commit", self.get(name).id, options))

@@ -40,7 +40,12 @@ class FakeImages:
         self.images: list[Image]
         layers = [Layer(chain_id=DIFF_ID, diff_id=DIFF_ID, size=1000)]
         self.store: Any = SimpleNamespace(
-            layers=SimpleNamespace(of_image=lambda image_id: layers, all=lambda: layers if self.images else [])
+            layers=SimpleNamespace(
+                of_image=lambda image_id: layers,
+                all=lambda: layers if self.images else [],
+                sizes=lambda: {layer.chain_id: layer.size for layer in layers},
+            ),
+            sizes=lambda: {image.id: image.size for image in self.images},
         )
         self.images = [
             Image(
