@@ -15,7 +15,8 @@ from rig import standard
 from rig.engine import Engine
 from rig.registry import Registry
 
-GROUPS = ("api", "command", "at-once", "idle", "names", "networks", "ports", "pull", "store")
+GROUPS = ("api", "command", "at-once", "idle", "names", "networks", "ports", "pull", "store",
+          "store-many")  # fmt: skip
 
 
 def main() -> None:
@@ -58,6 +59,7 @@ def measure(options: argparse.Namespace) -> Iterator[Comparison]:
                 "networks": lambda engines: networks.networks(engines, options.rounds),
                 "ports": lambda engines: ports.ports(engines, options.rounds),
                 "store": lambda engines: store.store(engines, options.rounds),
+                "store-many": lambda engines: store.many(engines, options.rounds),
                 "idle": lambda engines: volume.idle(engines, options.idle),
             }
             if set(wanted) & set(on_disk):

@@ -38,6 +38,12 @@ def store(engines: dict[str, Engine], rounds: int) -> Iterator[Comparison]:
     )  # fmt: skip
     removed: dict[str, Work] = {name: partial(_removal, engine) for name, engine in engines.items()}
     yield compare(f"rm of a container that wrote {LARGE} files", removed, few, warm_up=1, target="20 ms")
+
+
+def many(engines: dict[str, Engine], rounds: int) -> Iterator[Comparison]:
+    """Hundreds of images and containers on the disk."""
+    few = max(5, rounds // 3)
+    alone = engines["proa"]
     for engine in engines.values():
         _fill(engine)
     usage: dict[str, Work] = {name: partial(_usage, engine) for name, engine in engines.items()}

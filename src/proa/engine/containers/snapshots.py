@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
 
 
+_REMEMBERED = 10_000  # sizes of sealed layers, also of those that are gone
+
+
 class Snapshots:
     """What is done with the writable layers of containers. Methods take a full id, a name or a unique prefix."""
 
@@ -53,6 +56,8 @@ class Snapshots:
 
     async def size(self, layers: Sequence[str]) -> int:
         """Return the bytes in sealed layers, counted the first time."""
+        if len(self._sizes) > _REMEMBERED:
+            self._sizes.clear()
         for layer in layers:
             if layer not in self._sizes:
                 self._sizes[layer] = await asyncio.to_thread(self._containers.layers.size, layer)

@@ -26,6 +26,7 @@ class Steady:
         """Keep the directory where it is; waits for one that is just being taken away."""
         if record.unfinished:
             async with self._containers.lock(record):
+                self._containers.get(record.id)  # it may have been removed while we waited
                 await sealing.finish(self._containers, record)
         self._users[record.id] += 1
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -166,3 +167,18 @@ def test_what_stands_in_the_way_is_an_error_and_nothing_leaks(trees: tuple[Path,
         copy_up(source, target / "missing")
     assert (target / "file").read_text() == "old"
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_marks_of_writable_layers_are_kept_where_asked_for(trees: tuple[Path, Path]) -> None:
+    source, target = trees
+    (source / "fresh").mkdir()
+    os.setxattr(source / "fresh", "trusted.overlay.opaque", b"y")
+    os.mknod(source / "deleted", stat.S_IFCHR, 0)
+    copy_up(source, target, marks=True)
+    assert os.getxattr(target / "fresh", "trusted.overlay.opaque") == b"y"
+    status = (target / "deleted").lstat()
+    assert stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+    shutil.rmtree(target)
+    target.mkdir()
+    copy_up(source, target)
+    assert "trusted.overlay.opaque" not in os.listxattr(target / "fresh")
