@@ -90,6 +90,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/volumes/{name}", "volumes:inspect"),
     Endpoint("PUT", "/volumes/{name}", "unsupported:cluster_volume"),
     Endpoint("DELETE", "/volumes/{name}", "volumes:remove"),
+    Endpoint("POST", "/proa/volumes/{name}/rename", "volume_copies:rename"),
+    Endpoint("POST", "/proa/volumes/{name}/clone", "volume_copies:clone"),
+    Endpoint("POST", "/proa/volumes/{name}/snapshot", "volume_copies:snapshot"),
+    Endpoint("GET", "/proa/volumes/{name}/archive", "volume_copies:read", abandonable=_WAITS),
+    Endpoint("PUT", "/proa/volumes/{name}/archive", "volume_copies:write"),
     # Networks
     Endpoint("GET", "/networks", "networks:list_networks"),
     Endpoint("GET", "/networks/", "networks:list_networks"),

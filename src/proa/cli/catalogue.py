@@ -73,8 +73,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "prune": "system_prune",
     }),
     "volume": ("Manage volumes", {
-        "create": "volume_create", "inspect": "inspect_volume", "ls": "volume_ls", "list": "volume_ls",
-        "prune": "volume_prune", "rm": "volume_rm", "remove": "volume_rm", "update": "volume_update",
+        "clone": "volume_clone", "create": "volume_create", "export": "volume_export", "import": "volume_import",
+        "inspect": "inspect_volume", "ls": "volume_ls", "list": "volume_ls",
+        "prune": "volume_prune", "rename": "volume_rename", "rm": "volume_rm", "remove": "volume_rm",
+        "snapshot": "volume_snapshot", "update": "volume_update",
     }),
 }  # fmt: skip
 
@@ -164,10 +166,15 @@ SUMMARIES = {
     "unpause": "Let frozen processes of containers run on",
     "update": "Change limits and restart policies of containers",
     "version": "Show the versions of the client and the engine",
+    "volume_clone": "Make a volume with all that another has",
     "volume_create": "Make a volume",
+    "volume_export": "Write what a volume has as a tar archive",
+    "volume_import": "Unpack a tar archive into a volume, which is made if there is none",
     "volume_ls": "List volumes",
     "volume_prune": "Remove volumes that no container uses",
+    "volume_rename": "Give a volume another name",
     "volume_rm": "Remove volumes",
+    "volume_snapshot": "Make a volume of what another has now",
     "volume_update": "Change a volume of a swarm",
     "wait": "Wait until containers end and show their exit codes",
 }

@@ -46,6 +46,7 @@ from proa.engine.networks.resolution import Resolution
 from proa.engine.records import EndpointRecord
 from proa.engine.runtimes import Runtimes
 from proa.engine.settings import Settings
+from proa.engine.volumes.copies import VolumeCopies
 from proa.engine.volumes.volumes import Volumes
 from proa.errors import Conflict, Forbidden
 from proa.network.default_bridge import DefaultBridge
@@ -100,6 +101,7 @@ class Engine:
         self.volumes = Volumes(
             root / "volumes", self.database, self.events, self.trash, lambda: self.containers.all()
         )
+        self.volume_copies = VolumeCopies(self.volumes)
         self.containers = Containers(
             settings=settings,
             runtimes=self.runtimes,

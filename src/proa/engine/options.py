@@ -16,9 +16,10 @@ from proa.errors import InvalidArgument
 class Mount(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One mount asked for by `-v`, `--mount`, `--tmpfs` or the image's VOLUME."""
 
-    type: Literal["bind", "volume", "tmpfs"]
+    type: Literal["bind", "volume", "tmpfs", "image"]
     target: str
-    source: str = ""  # bind: host path; volume: name, "" for an anonymous one
+    source: str = ""  # bind: host path; volume: name, "" for an anonymous one; image: name or identifier
+    mode: str = ""  # of `-v`, as it was written
     read_only: bool = False
     propagation: str = ""  # bind: rprivate, rslave, rshared, private, slave, shared
     create_source: bool = False  # bind: `-v` makes a missing host directory, `--mount` refuses
@@ -26,7 +27,7 @@ class Mount(msgspec.Struct, kw_only=True, omit_defaults=True):
     read_only_non_recursive: bool = False
     read_only_force_recursive: bool = False
     no_copy: bool = False  # volume: no copy-up of what the image has at the target
-    subpath: str = ""
+    subpath: str = ""  # of a volume or an image: what of it is mounted
     labels: dict[str, str] = {}
     driver: str = ""
     driver_options: dict[str, str] = {}

@@ -79,8 +79,8 @@ class MountPoint(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     type: str
     destination: str
-    source: str = ""
-    name: str = ""  # of the volume
+    source: str = ""  # of an image: its identifier
+    name: str = ""  # of the volume or image
     driver: str = ""
     mode: str = ""
     read_write: bool = True
@@ -91,6 +91,7 @@ class MountPoint(msgspec.Struct, kw_only=True, omit_defaults=True):
     no_copy: bool = False
     read_only_non_recursive: bool = False
     non_recursive: bool = False
+    layers: list[str] = []  # of an image: chain IDs, base first
 
 
 class EndpointRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -177,6 +178,20 @@ class Container(msgspec.Struct, kw_only=True):
         if not found:
             raise NotFound(f"no such snapshot of container {self.name}: {name}")
         return found[0]
+
+    def needs_image(self, image_id: str) -> bool:
+        """Whether it was made of an image, or has it mounted."""
+        return self.image_id == image_id or any(point.source == image_id for point in self.images)
+
+    @property
+    def images(self) -> list[MountPoint]:
+        """The images that it has mounted."""
+        return [point for point in self.mounts if point.type == "image"]
+
+    @property
+    def all_layers(self) -> set[str]:
+        """The chain IDs of all layers that it needs."""
+        return {*self.layers, *(chain_id for point in self.images for chain_id in point.layers)}
 
     @property
     def running(self) -> bool:

@@ -39,6 +39,7 @@ class Place:
     pid: str | None = ""
     shm: str = ""  # directory that is /dev/shm when the IPC namespace is shared
     files: dict[str, Path] = field(default_factory=dict)  # /etc/hosts … -> host's file
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)  # destination -> runtime/parts.py
     variables: list[str] = field(default_factory=list)  # of links
     cgroup_version: str = "v2"
     runtime: list[str] = field(default_factory=list)  # command of another runtime than Proa's
@@ -195,7 +196,7 @@ def _private_cgroup(options: ContainerOptions, place: Place) -> bool:
 def _mounts(record: Container, security: Security, place: Place) -> list[dict[str, Any]]:
     """Default mounts, the engine's files, the user's mounts; a user's mount replaces one at the same place."""
     options = record.options
-    own = [_user_mount(point, options) for point in record.mounts]
+    own = [user_mount(point, place.parts.get(point.destination, {})) for point in record.mounts]
     taken = {entry["destination"] for entry in own}
     entries = [entry for entry in _default_mounts(options, security, place) if entry["destination"] not in taken]
     files = [
@@ -236,7 +237,8 @@ def _shm(entry: dict[str, Any], options: ContainerOptions, place: Place) -> dict
     return {**entry, "options": [*words, f"size={options.shm_size}"]}
 
 
-def _user_mount(point: MountPoint, options: ContainerOptions) -> dict[str, Any]:
+def user_mount(point: MountPoint, part: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry of a mount that the user asked for; `part` as in `runtime/parts.py`."""
     if point.type == "tmpfs":
         words = ["nosuid", "nodev", "noexec", *filter(None, point.tmpfs_options.split(","))]
         return {"destination": point.destination, "type": "tmpfs", "source": "tmpfs", "options": _last(words)}
@@ -246,7 +248,10 @@ def _user_mount(point: MountPoint, options: ContainerOptions) -> dict[str, Any]:
         if not point.read_only_non_recursive and not point.non_recursive:
             words.append("rro")
     words.append(point.propagation or "rprivate")
-    return {"destination": point.destination, "type": "bind", "source": point.source, "options": words}
+    entry = {"destination": point.destination, "type": "bind", "source": point.source, "options": words}
+    return (
+        {**entry, "source": point.name if point.type == "image" else point.source, "proa": part} if part else entry
+    )
 
 
 _OPPOSITES = {"nosuid": "suid", "nodev": "dev", "noexec": "exec"}

@@ -14,7 +14,7 @@ import socket
 
 from proa import cgroups
 from proa.linux import mount, namespaces, process
-from proa.runtime import bundle, program, rootfs, users
+from proa.runtime import bundle, mounts, program, rootfs, users
 from proa.runtime.container import Container
 from proa.runtime.failure import SetupError, describe, step
 from proa.runtime.sandbox import Started
@@ -63,6 +63,7 @@ class ExternalContainer(Container):
         def prepare() -> None:
             namespaces.unshare(namespaces.CLONE_NEWNS)
             mount.mount(None, "/", None, mount.MS_REC | mount.MS_SLAVE)
+            self._mount_parts(spec)
             root_fd = rootfs.mount_root(spec)
             root = os.readlink(f"/proc/self/fd/{root_fd}")
             bundle.write(self._bundle, bundle.configuration(spec, root, root_fd))
@@ -101,6 +102,25 @@ class ExternalContainer(Container):
             self.cgroup.remove()
             cgroups.remove_unified(self.cgroup.path)
         super().close()
+
+    def _mount_parts(self, spec: dict[str, Any]) -> None:
+        """Give the runtime paths of what only Proa's own can mount; they lead there in this mount namespace."""
+        for number, entry in enumerate(spec.get("mounts", ())):
+            if "proa" not in entry:
+                continue
+            with step(f'mount "{entry["source"]}" at {entry["destination"]}'):
+                tree, directory = mounts.detached(entry, mounts.Options(["rbind"]))
+                path = f"{self._directory}/{number}"
+                if directory:
+                    os.makedirs(path, exist_ok=True)
+                else:
+                    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+                target = os.open(path, os.O_PATH | os.O_CLOEXEC)
+                mount.move_mount(tree, target)
+                os.close(target)
+                os.close(tree)
+            del entry["proa"]
+            entry.update(type="bind", source=path)
 
     # --- the command line -------------------------------------------------------------------------------
 

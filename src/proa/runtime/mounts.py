@@ -10,7 +10,7 @@ import errno
 import os
 
 from proa.linux import mount, namespaces
-from proa.runtime import inroot
+from proa.runtime import inroot, parts
 from proa.runtime.failure import SetupError, step
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
@@ -149,6 +149,8 @@ def _refuse_in_proc(root_fd: int, entry: dict[str, Any], target: int, tree: int)
 
 def detached(entry: dict[str, Any], options: Options) -> tuple[int, bool]:
     """Return a detached mount and whether its root is a directory."""
+    if "proa" in entry:
+        return _with_attributes(parts.open_tree(entry, _clone_flags(options)), options)
     if options.bind or entry.get("type") == "bind":
         return _detached_bind(entry["source"], options)
     fstype = entry["type"]
@@ -159,8 +161,14 @@ def detached(entry: dict[str, Any], options: Options) -> tuple[int, bool]:
 
 
 def _detached_bind(source: str, options: Options) -> tuple[int, bool]:
-    flags = mount.OPEN_TREE_CLONE | (mount.AT_RECURSIVE if options.recursive else 0)
-    tree = _open_tree(source, flags)
+    return _with_attributes(_open_tree(source, _clone_flags(options)), options)
+
+
+def _clone_flags(options: Options) -> int:
+    return mount.OPEN_TREE_CLONE | (mount.AT_RECURSIVE if options.recursive else 0)
+
+
+def _with_attributes(tree: int, options: Options) -> tuple[int, bool]:
     if options.set or options.clear:
         mount.mount_setattr(tree, set=options.set, clear=options.clear)
     if options.recursive_set or options.recursive_clear:

@@ -24,6 +24,7 @@ from proa.snapshots.trash import Trash
 
 NAME_LENGTH = 26
 _BASE = "base"
+_EMPTY = (".empty/a", ".empty/b")  # below an image that is mounted by itself: overlayfs wants two directories
 _NEW = ".new"
 _PARENTS = ".parents"  # a link for each layer: its name to that of the layer below
 _TRASH = ".trash"
@@ -62,6 +63,9 @@ class Layers:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in (_NEW, _PARENTS):
             (root / name).mkdir(mode=0o700, exist_ok=True)
+        for name in _EMPTY:
+            (root / name).mkdir(parents=True, exist_ok=True)
+            (root / name).chmod(0o755)
         self.trash = trash or Trash(root / _TRASH)
         self._durability = Durability(root)
         for name in self._durability.doubtful():
@@ -192,6 +196,11 @@ class Layers:
         comes a layer of mount points. Raises `NotFound` for a missing layer.
         """
         return self._visible(self.directory(chain_id).name for chain_id in reversed(chain_ids))
+
+    def bare_stack(self, chain_ids: Sequence[str]) -> list[str]:
+        """As `stack`, without mount points: what an image has and nothing else."""
+        names = self.stack(chain_ids)[:-1]
+        return [*names, *_EMPTY[len(names[:1]) :]]
 
     def close(self) -> None:
         """End the background work; what is left of it is taken up by the next engine."""

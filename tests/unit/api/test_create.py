@@ -139,17 +139,28 @@ def test_memory_only_containers_are_asked_for_by_name(place: str, value: str, ex
 MOUNTS: list[tuple[dict[str, Any], Mount]] = [
     (
         {"Binds": ["/a:/b:ro,rslave"]},
-        Mount(type="bind", source="/a", target="/b", read_only=True, propagation="rslave", create_source=True),
+        Mount(
+            type="bind",
+            source="/a",
+            target="/b",
+            mode="ro,rslave",
+            read_only=True,
+            propagation="rslave",
+            create_source=True,
+        ),
     ),
     (
         {"Binds": ["data:/b:nocopy"]},
-        Mount(type="volume", source="data", target="/b", no_copy=True, create_source=True),
+        Mount(type="volume", source="data", target="/b", no_copy=True, create_source=True, mode="nocopy"),
     ),
     ({"Binds": ["/b"]}, Mount(type="volume", target="/b")),
-    ({"Binds": ["/a:/b:z,cached"]}, Mount(type="bind", source="/a", target="/b", create_source=True)),
+    (
+        {"Binds": ["/a:/b:z,cached"]},
+        Mount(type="bind", source="/a", target="/b", create_source=True, mode="z,cached"),
+    ),
     (
         {"Binds": ["data:/b"], "VolumeDriver": "x"},
-        Mount(type="volume", source="data", target="/b", driver="x", create_source=True),
+        Mount(type="volume", source="data", target="/b", driver="x", create_source=True, mode="z"),
     ),
     ({"Tmpfs": {"/t": "size=1m"}}, Mount(type="tmpfs", target="/t", tmpfs_options="size=1m")),
     (
@@ -191,12 +202,17 @@ MOUNTS: list[tuple[dict[str, Any], Mount]] = [
             type="volume",
             source="v",
             target="/b",
+            mode="z",
             no_copy=True,
             labels={"a": "b"},
             subpath="s",
             driver="local",
             driver_options={"o": "1"},
         ),
+    ),
+    (
+        {"Mounts": [{"Type": "image", "Source": "i", "Target": "/b", "ImageOptions": {"Subpath": "s"}}]},
+        Mount(type="image", source="i", target="/b", read_only=True, subpath="s"),
     ),
     (
         {"Mounts": [{"Type": "tmpfs", "Target": "/b", "TmpfsOptions": {"SizeBytes": 9, "Mode": 0o700}}]},
@@ -296,7 +312,6 @@ UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
     ({"HostConfig": {"CpuPercent": 1}}, "CpuPercent"),
     ({"HostConfig": {"IOMaximumIOps": 1}}, "IOMaximumIOps"),
     ({"HostConfig": {"IOMaximumBandwidth": 1}}, "IOMaximumBandwidth"),
-    ({"HostConfig": {"Mounts": [{"Type": "image", "Source": "x", "Target": "/a"}]}}, "image"),
 ]
 
 

@@ -41,7 +41,11 @@ OFFERED = [
     ("ru", ["run"], 4),
     ("container re", ["rename", "restart", "rewind"], 4),
     ("container remo", [], 4),
-    ("volume ''", ["create", "inspect", "ls", "prune", "rm", "update"], 4),
+    (
+        "volume ''",
+        ["clone", "create", "export", "import", "inspect", "ls", "prune", "rename", "rm", "snapshot", "update"],
+        4,
+    ),
     ("system di", [], 4),
     ("nope ''", [], 0),
     ("--log-level ''", ["debug", "info", "warn", "error", "fatal"], 4),

@@ -29,6 +29,7 @@ OWN_COMMANDS = {
     "container fork", "container rewind", "container snapshot", "image outdated", "image verify",
     "snapshot create", "snapshot list", "snapshot ls",
     "snapshot remove", "snapshot rm", "system dial-stdio", "system ports",
+    "volume clone", "volume export", "volume import", "volume rename", "volume snapshot",
 }  # fmt: skip
 COMMANDS = [
     *(name for name in TOP),

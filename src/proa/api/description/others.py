@@ -8,6 +8,7 @@ from proa.api.description.operation import (
     EMPTY,
     REFUSED,
     STREAM,
+    TAR,
     TEXT,
     Operation,
     filters,
@@ -47,6 +48,21 @@ OPERATIONS: dict[str, Operation] = {
     "volumes:inspect": Operation("Tell of a volume"),
     "volumes:remove": Operation(
         "Remove a volume", (flag("force", "One that is missing is no error"),), answers=DONE
+    ),
+    "volume_copies:rename": Operation(
+        "Give a volume another name", (text("name", "The new name", required=True),), answers=DONE
+    ),
+    "volume_copies:clone": Operation(
+        "Make a volume with all that another has", (text("name", "Its name", required=True),), answers=CREATED
+    ),
+    "volume_copies:snapshot": Operation(
+        "Make a volume of what another has now",
+        (text("name", "Its name; without one it gets the volume's, with the time"),),
+        answers=CREATED,
+    ),
+    "volume_copies:read": Operation("Read a volume as tar", answers={200: TAR}),
+    "volume_copies:write": Operation(
+        "Unpack a tar archive into a volume, which is made if there is none", body=TAR, answers=EMPTY
     ),
     "unsupported:cluster_volume": Operation("Change a cluster volume: not supported", answers=REFUSED),
     # Networks

@@ -61,10 +61,16 @@ def bind(text: str, driver: str = "") -> Mount:
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, '
             "use absolute path"
         )
+    specification = f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": field"
+    if kind == "bind" and "nocopy" in words:
+        raise InvalidArgument(f"{specification} VolumeOptions must not be specified")
+    if kind == "volume" and set(words) & set(_PROPAGATIONS):
+        raise InvalidArgument(f"{specification} BindOptions must not be specified")
     return Mount(
         type="bind" if kind == "bind" else "volume",
         target=target,
         source=source,
+        mode=mode or ("z" if kind == "volume" and source else ""),  # what Docker does for SELinux
         read_only=bool({"ro", "readonly"} & set(words)),
         propagation=next((word for word in words if word in _PROPAGATIONS), ""),
         create_source=bool(source),
@@ -92,9 +98,9 @@ def _check_target(target: str, kind: str, prefix: str = "") -> None:
 
 
 def _mount(mount: wire.Mount) -> Mount:
-    if mount.type in ("image", "npipe", "cluster"):
+    if mount.type in ("npipe", "cluster"):
         raise Unsupported(f'mounts of type "{mount.type}" are not supported')
-    if mount.type not in ("bind", "volume", "tmpfs"):
+    if mount.type not in ("bind", "volume", "tmpfs", "image"):
         raise InvalidArgument(f'invalid mount config for type "{mount.type}": mount type unknown')
     for name, given in (
         ("bind", mount.bind_options),
@@ -112,6 +118,8 @@ def _mount(mount: wire.Mount) -> Mount:
         return _bind_mount(mount)
     if mount.type == "tmpfs":
         return _tmpfs_mount(mount)
+    if mount.type == "image":
+        return _image_mount(mount)
     return _volume_mount(mount)
 
 
@@ -126,6 +134,11 @@ def _bind_mount(mount: wire.Mount) -> Mount:
         raise InvalidArgument(f"{where}invalid propagation mode: {options.propagation}")
     if options.read_only_non_recursive and options.read_only_force_recursive:
         raise InvalidArgument(f"{where}mount options conflict: ReadOnlyNonRecursive and ReadOnlyForceRecursive")
+    if not mount.read_only:
+        for name in ("read_only_non_recursive", "read_only_force_recursive"):
+            if getattr(options, name):
+                field = "".join(word.capitalize() for word in name.split("_"))
+                raise InvalidArgument(f"{where}mount options conflict: !ReadOnly && BindOptions.{field}")
     return Mount(
         type="bind",
         target=mount.target,
@@ -150,13 +163,36 @@ def _volume_mount(mount: wire.Mount) -> Mount:
         type="volume",
         target=mount.target,
         source=mount.source,
+        mode="z",  # what Docker does for SELinux
         read_only=mount.read_only,
         no_copy=options.no_copy,
-        subpath=options.subpath,
+        subpath=_subpath(options.subpath, "volume"),
         labels=options.labels,
         driver=driver.name,
         driver_options=driver.options,
     )
+
+
+def _image_mount(mount: wire.Mount) -> Mount:
+    options = mount.image_options or wire.ImageOptions()
+    if not mount.source:
+        raise InvalidArgument('invalid mount config for type "image": field Source must not be empty')
+    return Mount(
+        type="image",
+        target=mount.target,
+        source=mount.source,
+        read_only=True,
+        subpath=_subpath(options.subpath, "image"),
+    )
+
+
+def _subpath(path: str, kind: str) -> str:
+    """Go's filepath.IsLocal: by its words alone, the path must stay where it begins."""
+    if path and (path.startswith("/") or posixpath.normpath(path).split("/")[0] == ".."):
+        raise InvalidArgument(
+            f'invalid mount config for type "{kind}": subpath must be a relative path within the volume'
+        )
+    return path
 
 
 def _tmpfs_mount(mount: wire.Mount) -> Mount:

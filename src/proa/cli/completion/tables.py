@@ -62,8 +62,10 @@ ARGUMENTS: dict[str, tuple[Source, ...]] = {
     "run": (images, FILES), "save": (images,), "search": (NOTHING,), "snapshot": (_ALL, NOTHING),
     "snapshot_ls": (_ALL,), "snapshot_rm": (_ALL, snapshots), "start": (containers("created", "exited"),),
     "stats": (_RUNNING,), "stop": (_ALIVE,), "tag": (images,), "top": (_RUNNING, NOTHING),
-    "unpause": (containers("paused"),), "update": (_ALL,), "volume_create": (NOTHING,), "volume_rm": (volumes,),
-    "volume_update": (volumes,), "wait": (_ALIVE,),
+    "unpause": (containers("paused"),), "update": (_ALL,),
+    "volume_clone": (volumes, NOTHING), "volume_create": (NOTHING,),
+    "volume_export": (volumes,), "volume_import": (volumes, FILES), "volume_rename": (volumes, NOTHING),
+    "volume_rm": (volumes,), "volume_snapshot": (volumes, NOTHING), "volume_update": (volumes,), "wait": (_ALIVE,),
 }  # fmt: skip
 
 GLOBAL_VALUES: dict[str, Source] = {

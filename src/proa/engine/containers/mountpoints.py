@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proa import wording
 from proa.engine.options import Mount
 from proa.engine.records import Container, MountPoint
-from proa.errors import InvalidArgument
+from proa.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from proa.engine.containers.containers import Containers
@@ -62,6 +63,7 @@ def _inherited(containers: Containers, spec: str) -> list[MountPoint]:
         if point.type != "tmpfs":
             copy = MountPoint(**{field: getattr(point, field) for field in point.__struct_fields__})
             copy.read_write = point.read_write and mode != "ro"
+            copy.mode = ""
             result.append(copy)
     return result
 
@@ -73,6 +75,8 @@ def _point(containers: Containers, record: Container, mount: Mount, target: str)
         )
     if mount.type == "volume":
         return _volume(containers, record, mount, target)
+    if mount.type == "image":
+        return _image(containers, mount, target)
     return _bind(mount, target)
 
 
@@ -103,7 +107,7 @@ def _bind(mount: Mount, target: str) -> MountPoint:
         type="bind",
         source=source,
         destination=target,
-        mode="ro" if mount.read_only and mount.create_source else "",
+        mode=mount.mode,
         read_write=not mount.read_only,
         propagation=mount.propagation or "rprivate",
         non_recursive=mount.non_recursive,
@@ -113,14 +117,13 @@ def _bind(mount: Mount, target: str) -> MountPoint:
 
 def _volume(containers: Containers, record: Container, mount: Mount, target: str) -> MountPoint:
     volume = containers.volumes.create(mount.source, mount.driver or "local", mount.driver_options, mount.labels)
-    source = containers.volumes.path(volume.name)
     return MountPoint(
         type="volume",
         name=volume.name,
-        source=str(_subpath(source, mount.subpath)),
+        source=str(containers.volumes.path(volume.name)),
         destination=target,
         driver=volume.driver,
-        mode="z" if mount.create_source else "",
+        mode=mount.mode,
         read_write=not mount.read_only,
         anonymous=not mount.source,
         subpath=mount.subpath,
@@ -128,16 +131,37 @@ def _volume(containers: Containers, record: Container, mount: Mount, target: str
     )
 
 
-def _subpath(volume: Path, subpath: str) -> Path:
-    """A directory inside a volume; links in the volume, which containers write, must not lead out of it."""
-    if not subpath:
-        return volume
-    path = (volume / subpath).resolve()
-    if not path.is_relative_to(volume.resolve()):
-        raise InvalidArgument(f"subpath {subpath} is outside the volume")
-    if not path.exists():
-        raise InvalidArgument(f"cannot access path {path}: no such file or directory")
-    return path
+def _image(containers: Containers, mount: Mount, target: str) -> MountPoint:
+    """An image is mounted as it is now: the container keeps its layers, whatever becomes of the name."""
+    try:
+        image = containers.images.get(mount.source)
+    except NotFound as error:  # no 404: of create, that means the container's image to every client
+        raise InvalidArgument(
+            f'invalid mount config for type "image": {error.message}', hint=f"pull it first: pull {mount.source}"
+        ) from error
+    containers.layers.bare_stack(image.layers)
+    return MountPoint(
+        type="image",
+        name=mount.source,
+        source=image.id,
+        destination=target,
+        read_write=False,
+        propagation="rprivate",
+        subpath=mount.subpath,
+        layers=image.layers,
+    )
+
+
+def part(containers: Containers, point: MountPoint, overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a volume or an image is mounted, as the runtime takes it; nothing for all of a volume.
+
+    `overlay` is that of the container's root. See `runtime/parts.py`.
+    """
+    if point.type == "image":
+        lower = containers.layers.bare_stack(point.layers)
+        image = {"base": overlay["base"], "lower": lower, "place": overlay["mountpoint"]}
+        return {"subpath": point.subpath, "overlay": image}
+    return {"subpath": point.subpath} if point.subpath else {}
 
 
 async def mount_volumes(containers: Containers, record: Container) -> None:

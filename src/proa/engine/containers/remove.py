@@ -72,7 +72,11 @@ async def remove_now(containers: Containers, record: Container, *, volumes: bool
     containers.store.delete(record)
     sealing.release(containers, record.own_layers())
     mountpoints.release(containers, record, anonymous=volumes)
-    if not containers.images.store.has(record.image_id):
-        containers.images.release_layers(record.layers)
+    for image_id, layers in (
+        (record.image_id, record.layers),
+        *((each.source, each.layers) for each in record.images),
+    ):
+        if not containers.images.store.has(image_id):
+            containers.images.release_layers(layers)
     containers.emit("destroy", record)
     containers.waiters.removed(record)

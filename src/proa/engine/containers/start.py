@@ -21,7 +21,7 @@ from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
 from proa.engine.networks import attach
 from proa.engine.records import Container, Memo, Status
 from proa.engine.security import Security
-from proa.errors import Conflict, Internal, InvalidArgument, NotModified, ProaError
+from proa.errors import Conflict, Internal, InvalidArgument, NotFound, NotModified, ProaError
 from proa.shim import protocol
 
 if TYPE_CHECKING:
@@ -38,7 +38,13 @@ _EXIT_CODES = (
 _log = logging.getLogger(__name__)
 _UNKNOWN_FAILURE = 128
 # What dockerd finds before it asks its runtime stands without the runtime's frame.
-_USERS_MISTAKES = ("unable to find user", "unable to find group", "uids and gids", "Cannot mkdir")
+_USERS_MISTAKES = (
+    "path concatenation escapes",
+    "unable to find user",
+    "unable to find group",
+    "uids and gids",
+    "Cannot mkdir",
+)
 _PATIENCE = 120.0  # seconds; a start copies nothing and waits for nothing that takes longer
 
 
@@ -110,6 +116,8 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     containers.emit_volumes("mount", record)
     await namespaces.resolve(containers, record, run, place)
     place.overlay = containers.overlay(record, directory)
+    for point in record.mounts:
+        place.parts[point.destination] = mountpoints.part(containers, point, place.overlay)
     steps.append(connection.post("create", memo=Memo.of(record), **spec.outline(record, place)))
     files.write(containers, record, place)
     place.variables = links.environment(containers, record)
@@ -160,6 +168,8 @@ def _explained(error: BaseException) -> ProaError:
     """A shim's reason in Docker's frame; whether the user or the machine is to blame decides the class."""
     if isinstance(error, ShimError) and error.message.startswith(_USERS_MISTAKES):
         return InvalidArgument(error.message)
+    if isinstance(error, ShimError) and error.message.startswith("cannot access path"):
+        return NotFound(error.message)
     if isinstance(error, ShimError) and error.message.startswith("failed to initialize logging driver"):
         return wording.logging_failed(error.message)
     if isinstance(error, ShimError):

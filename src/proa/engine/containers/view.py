@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from proa.engine import spec
+from proa.engine.containers import mountpoints
 from proa.engine.own_thread import in_own_thread
 from proa.engine.records import Container, MountPoint
+from proa.errors import InvalidArgument
 from proa.linux import mount, namespaces
 from proa.runtime import inroot
+from proa.runtime import mounts as runtime_mounts
+from proa.runtime.failure import SetupError
 from proa.runtime.rootfs import overlay_options
 
 if TYPE_CHECKING:
@@ -49,7 +54,10 @@ async def _within(
         root_fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             if mounts:
-                _mount_all(record, root_fd, place)
+                parts = {
+                    point.destination: mountpoints.part(containers, point, description) for point in record.mounts
+                }
+                _mount_all(record, root_fd, place, parts)
             return work(root_fd)
         finally:
             os.close(root_fd)
@@ -57,10 +65,16 @@ async def _within(
     return await in_own_thread(run)
 
 
-def _mount_all(record: Container, root_fd: int, place: str) -> None:
+def _mount_all(record: Container, root_fd: int, place: str, parts: dict[str, dict[str, Any]]) -> None:
     points = [point for point in record.mounts if point.type != "tmpfs"]
     for point in sorted(points, key=lambda point: point.destination.count("/")):
-        _mount(point, root_fd)
+        if parts[point.destination]:
+            try:
+                runtime_mounts.attach(root_fd, spec.user_mount(point, parts[point.destination]), {})
+            except SetupError as error:
+                raise InvalidArgument(error.message) from error
+        else:
+            _mount(point, root_fd)
     if record.options.read_only:
         mount.mount(None, place, None, mount.MS_REMOUNT | mount.MS_BIND | mount.MS_RDONLY)
 

@@ -127,7 +127,7 @@ class Images:
 
     def _kept(self) -> set[str]:
         """Return the chain IDs that containers need, and all that running operations hold."""
-        used = {chain_id for container in self._containers() for chain_id in container.layers}
+        used = {chain_id for container in self._containers() for chain_id in container.all_layers}
         return used | self.leases.keys()
 
     def _sealed(self) -> set[str]:

@@ -80,7 +80,7 @@ class Removal:
     def _remove_name(self, name: str, image_id: str, force: bool) -> None:
         """Untag one name; with the last tag in a repository go the digests in it."""
         if not force and _is_single(self._store.references(image_id)):
-            user = next((each for each in self._containers if each.image_id == image_id), None)
+            user = next((each for each in self._containers if each.needs_image(image_id)), None)
             if user is not None:  # without its last name the image would only be left behind
                 raise wording.name_used_by_container(name, user.id, image_id)
         reference = Reference.parse(name)
@@ -132,7 +132,7 @@ class Removal:
         """Return the first of the obstacles in `mask` that there is, in Docker's order and words."""
         if _Obstacle.CHILD in mask and self._store.children(image_id):
             return wording.image_conflict(image_id, "image has dependent child images", hard=True)
-        users = [each for each in self._containers if each.image_id == image_id]
+        users = [each for each in self._containers if each.needs_image(image_id)]
         running = next((each for each in users if each.running), None)
         if _Obstacle.RUNNING in mask and running is not None:
             reason = f"image is being used by running container {short(running.id)}"

@@ -1,7 +1,8 @@
-"""Copying a directory tree of an image into a volume, with everything a file can have.
+"""Copying a directory tree, of an image or a volume into a volume, with everything a file can have.
 
 The tree is hostile: it may be nested by the thousand, its links may lead anywhere. So it is walked with one
-descriptor at a time, climbing by "..", nothing is followed, and there is no recursion.
+descriptor at a time, climbing by "..", nothing is followed, and there is no recursion. The contents of files are
+shared with the original where the file system can do that (FICLONE, ioctl_ficlonerange(2)).
 """
 
 from __future__ import annotations
@@ -16,22 +17,30 @@ from proa.archive.overlay import is_opaque, make_opaque
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 30  # bytes for one sendfile(2)
-_FICLONE = 0x40049409  # linux/fs.h; ioctl_ficlone(2)
+_FICLONE = 0x40049409  # linux/fs.h
+_NO_CLONES = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 
 
 def copy_up(
-    source: int | str | os.PathLike[str], target: int | str | os.PathLike[str], *, marks: bool = False
-) -> None:
+    source: int | str | os.PathLike[str],
+    target: int | str | os.PathLike[str],
+    *,
+    marks: bool = False,
+    live: bool = False,
+) -> bool:
     """Copy what is in the directory `source` (path or descriptor) into the existing, empty one `target`.
 
     Owners, modes, times, extended attributes (but for overlayfs' own), links, hard links within the tree,
     devices, pipes and sockets come out the same, and `target` itself gets all that `source` has. With `marks`
-    directories also keep overlayfs' mark that they hide what is below: for copies of writable layers. Nobody
-    else may change either tree meanwhile. Raises `OSError`.
+    directories also keep overlayfs' mark that they hide what is below: for copies of writable layers. Nobody else
+    may change `target` meanwhile, nor `source` unless it is `live`: then what vanishes is left out. Returns
+    whether all contents are shared with the original: it took neither time nor space. Raises `OSError`, with
+    ESTALE for a directory that was moved while it was copied.
     """
-    copy = _Copy(source, target, marks)
+    copy = _Copy(source, target, marks=marks, live=live)
     try:
         copy.run()
+        return copy.shared > 0 and not copy.copied
     finally:
         copy.close()
 
@@ -40,9 +49,18 @@ class _Copy:
     """One copy: where it is in both trees, and which hard links it has met."""
 
     def __init__(
-        self, source: int | str | os.PathLike[str], target: int | str | os.PathLike[str], marks: bool
+        self,
+        source: int | str | os.PathLike[str],
+        target: int | str | os.PathLike[str],
+        *,
+        marks: bool,
+        live: bool,
     ) -> None:
         self._marks = marks
+        self._live = live
+        self.shared = self.copied = 0  # files with contents
+        self._clones = True  # until the file system says no
+        self._above: list[tuple[int, int]] = []  # device and inode of the directories that we climb back to
         self._source = _open(source)
         try:
             self._target = _open(target)
@@ -62,9 +80,8 @@ class _Copy:
         while True:
             if pending[-1]:
                 name = pending[-1].pop()
-                self._move(name)
-                self._path.append(name)
-                pending.append(self._copy_entries())
+                if self._enter(name):
+                    pending.append(self._copy_entries())
                 continue
             if self._marks and is_opaque(self._source):
                 make_opaque(self._target)
@@ -74,6 +91,22 @@ class _Copy:
                 return
             self._move(b"..")
             self._path.pop()
+            if _identity(self._source) != self._above.pop():
+                # Moved meanwhile, ".." leads elsewhere, and further up perhaps out of the volume.
+                raise OSError(errno.ESTALE, "a directory was moved while it was copied")
+
+    def _enter(self, name: bytes) -> bool:
+        """Go into a directory of both trees, unless it has vanished."""
+        above = _identity(self._source)
+        try:
+            self._move(name)
+        except (FileNotFoundError, NotADirectoryError):
+            if not self._live:
+                raise
+            return False
+        self._above.append(above)
+        self._path.append(name)
+        return True
 
     def _move(self, name: bytes) -> None:
         """Go into a directory of both trees, or back out of one."""
@@ -89,12 +122,17 @@ class _Copy:
         directories = []
         for name in os.listdir(self._source):
             encoded = os.fsencode(name)
-            status = os.stat(encoded, dir_fd=self._source, follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                os.mkdir(encoded, 0o700, dir_fd=self._target)
-                directories.append(encoded)
-            elif not self._link(encoded, status):
-                self._copy_entry(encoded, status)
+            try:
+                status = os.stat(encoded, dir_fd=self._source, follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    os.mkdir(encoded, 0o700, dir_fd=self._target)
+                    directories.append(encoded)
+                elif not self._link(encoded, status):
+                    self._copy_entry(encoded, status)
+            except OSError as error:
+                # EINVAL: no link any more, readlink(2).
+                if not self._live or error.errno not in (errno.ENOENT, errno.ELOOP, errno.EINVAL):
+                    raise
         return directories
 
     def _link(self, name: bytes, status: os.stat_result) -> bool:
@@ -131,20 +169,49 @@ class _Copy:
         os.utime(name, ns=times, dir_fd=self._target, follow_symlinks=False)
 
     def _copy_file(self, name: bytes) -> None:
-        # O_NONBLOCK: should it have become a pipe, opening it does not wait for a writer.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        source = os.open(name, flags, dir_fd=self._source)
+        source = self._open_file(name)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             target = os.open(name, flags, 0o600, dir_fd=self._target)
             try:
                 status = os.fstat(source)
-                _copy_data(source, target, status.st_size)
+                self._copy_contents(source, target, status.st_size)
                 copy_metadata(source, target, status)
             finally:
                 os.close(target)
         finally:
             os.close(source)
+
+    def _open_file(self, name: bytes) -> int:
+        """Open what is surely a regular file: opening a device may do things."""
+        place = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._source)
+        try:
+            if not stat.S_ISREG(os.fstat(place).st_mode):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+            return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(place)
+
+    def _copy_contents(self, source: int, target: int, size: int) -> None:
+        if not size:
+            return
+        if self._clones:
+            try:
+                fcntl.ioctl(target, _FICLONE, source)
+            except OSError as error:
+                if error.errno not in _NO_CLONES:
+                    raise
+                self._clones = False
+            else:
+                self.shared += 1
+                return
+        self.copied += 1
+        _copy_data(source, target, size, live=self._live)
+
+
+def _identity(directory: int) -> tuple[int, int]:
+    status = os.fstat(directory)
+    return status.st_dev, status.st_ino
 
 
 def _open(directory: int | str | os.PathLike[str]) -> int:
@@ -154,10 +221,8 @@ def _open(directory: int | str | os.PathLike[str]) -> int:
     return os.open(directory, _DIRECTORY)
 
 
-def _copy_data(source: int, target: int, size: int) -> None:
-    """Copy the parts of a file that have data, by reference where the file system can; holes stay holes."""
-    if size and _clone(source, target):
-        return
+def _copy_data(source: int, target: int, size: int, *, live: bool) -> None:
+    """Copy the parts of a file that have data; holes stay holes."""
     position = 0
     while position < size:
         try:
@@ -170,22 +235,13 @@ def _copy_data(source: int, target: int, size: int) -> None:
         os.lseek(target, start, os.SEEK_SET)
         while start < end:
             sent = os.sendfile(target, source, start, min(end - start, _CHUNK))
+            if sent == 0 and live:
+                return
             if sent == 0:
                 raise OSError(errno.EIO, "file became shorter while it was copied")
             start += sent
         position = end
     os.ftruncate(target, size)
-
-
-def _clone(source: int, target: int) -> bool:
-    """Let both files share their data until one is written to; False where the file system has no such thing."""
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS):
-            raise
-        return False
-    return True
 
 
 def copy_metadata(source: int, target: int, status: os.stat_result) -> None:

@@ -82,15 +82,16 @@ class VolumeMounts:
 
     @asynccontextmanager
     async def held(self, names: Iterable[str], work: str) -> AsyncIterator[None]:
-        """Have volumes mounted for a moment; `work` tells what for."""
-        needed = self.needed(names)
+        """Have volumes in use for a moment, mounted if that is to be; `work` tells what for."""
+        names = tuple(names)
         user = f"{work}-{new_id()[:12]}"
+        self.claim(names, user)
         try:
-            if needed:
-                await self.acquire(needed, user)
+            for name in self.needed(names):
+                await asyncio.shield(self._begin(name))
             yield
         finally:
-            await self.settle(self.release(user))
+            await self.settle(self.needed(self.release(user)))
 
     def remove(self, name: str) -> None:
         """Unmount what is left at a volume's place, before that is removed. Raises `OSError`."""
@@ -109,9 +110,9 @@ class VolumeMounts:
 
     async def _settle(self, name: str) -> None:
         async with self._locks.setdefault(name, asyncio.Lock()):
+            options = self._options(name)
             wanted, mounted = name in self._users, self.is_mounted(name)
             if wanted and not mounted:
-                options = self._options(name)
                 await in_own_thread(lambda: _mount(options, self._place(name)))
             elif mounted and not wanted:
                 # A server that does not answer, or somebody's working directory, must not keep it here.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import msgspec
 
@@ -32,13 +33,16 @@ from proa.ids import new_id
 from proa.snapshots.trash import Trash
 
 DRIVER = "local"
+DATA = "_data"  # what a volume's directory has its contents in
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
 LIST_FILTERS = frozenset({"dangling", "driver", "label", "name"})
 
+UNFINISHED = ".new-"  # how directories begin that are to become volumes
 _FILLING = "filling"  # a copy from an image, not complete
 _FILLED = "filled"  # complete, on its way into the volume
 
 _log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 class Volume(msgspec.Struct, kw_only=True, frozen=True):
@@ -96,7 +100,7 @@ class Volumes:
         name = _explained(name, validate_volume_name) if name else new_id()
         if driver not in ("", DRIVER):
             raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
-        _explained(name, lambda _: _check_options(options or {}))
+        _explained(name, lambda _: self._check_options(options or {}))
         existing = self._volumes.get(name)
         if existing is not None:
             if options and dict(options) != existing.options:
@@ -110,12 +114,67 @@ class Volumes:
         )
         self._save(volume)
         try:
-            self.mountpoint(name).mkdir(mode=0o755, parents=True)
-        except OSError as error:
+            self._make(self._root / name)
+        except BaseException:
             self._forget(name)
-            raise KernelError(f"create volume {name}", error.errno or 0) from error
+            raise
         self._events.emit("volume", "create", name, {"driver": DRIVER})
         return volume
+
+    def adopt(self, volume: Volume, directory: Path) -> Volume:
+        """Make `directory`, whole with its `_data`, a new volume. Raises `Conflict` for a name that is taken."""
+        self.check_free(volume.name)
+        self._save(volume)
+        try:
+            directory.rename(self._root / volume.name)
+        except OSError as error:
+            self._forget(volume.name)
+            raise KernelError(f"create volume {volume.name}", error.errno or 0) from error
+        self._events.emit("volume", "create", volume.name, {"driver": DRIVER})
+        return volume
+
+    def check_free(self, name: str) -> str:
+        """Return a name that a new volume can have. Raises `InvalidArgument` and `Conflict`."""
+        _explained(name, validate_volume_name)
+        if name in self._volumes:
+            raise Conflict(f"create {name}: a volume with this name exists")
+        return name
+
+    def unfinished(self) -> Path:
+        """Make a directory with an empty `_data`, for `adopt`; a new engine removes one that is left."""
+        directory = self._root / f"{UNFINISHED}{new_id()[:12]}"
+        self._make(directory)
+        return directory
+
+    def discard(self, directory: Path) -> None:
+        """Throw away a volume's directory. Raises `OSError`."""
+        self._trash.discard(directory)
+
+    def rename(self, name: str, new_name: str) -> Volume:
+        """Give a volume another name; an anonymous one is no longer so. Raises `Conflict` while it is in use.
+
+        The new row is written first and the old one goes last: whenever a kill comes, one of them has the
+        directory, and the next start removes the other.
+        """
+        volume = self.get(name)
+        self.check_free(new_name)
+        if users := [*self.users(name), *self.mounts.users(name)]:
+            raise Conflict(
+                f"rename {name}: volume is in use - [{', '.join(users)}]",
+                hint="a container keeps the names of its volumes: remove it first",
+            )
+        labels = {key: value for key, value in volume.labels.items() if key != ANONYMOUS_LABEL}
+        renamed = msgspec.structs.replace(volume, name=new_name, labels=labels)
+        self._save(renamed)
+        try:
+            self.mounts.remove(name)
+            (self._root / name).rename(self._root / new_name)
+        except OSError as error:
+            self._forget(new_name)
+            raise KernelError(f"rename volume {name}", error.errno or 0) from error
+        self._forget(name)
+        self._events.emit("volume", "rename", new_name, {"driver": DRIVER, "oldName": name})
+        return renamed
 
     def get(self, name: str) -> Volume:
         """Return a volume. Raises `NotFound`."""
@@ -155,7 +214,7 @@ class Volumes:
             raise wording.volume_in_use(name, list(working))
         try:
             self.mounts.remove(name)
-            self._trash.discard(self._root / name)
+            self.discard(self._root / name)
         except OSError as error:
             raise KernelError(f"remove volume {name}", error.errno or 0) from error
         self._forget(name)
@@ -178,7 +237,7 @@ class Volumes:
 
     def mountpoint(self, name: str) -> Path:
         """Return the volume's own directory, which `inspect` shows."""
-        return self._root / name / "_data"
+        return self._root / name / DATA
 
     def path(self, name: str) -> Path:
         """Return the directory that containers mount: a bound one, or the volume's own. Raises `NotFound`."""
@@ -219,6 +278,21 @@ class Volumes:
             _move_in(filled, target)
             self._trash.discard(filled)
 
+    # Directories
+
+    def _check_options(self, options: Mapping[str, str]) -> None:
+        volume_options.check(options)
+        if volume_options.size(options):
+            raise Unsupported("quota size requested but no quota support")
+
+    def _make(self, directory: Path) -> None:
+        """Make a volume's directory: whole, or without `_data`."""
+        try:
+            directory.mkdir(mode=0o755, exist_ok=True)
+            (directory / DATA).mkdir(mode=0o755)
+        except OSError as error:
+            raise KernelError(f"create volume {directory.name}", error.errno or 0) from error
+
     # Records
 
     def _save(self, volume: Volume) -> None:
@@ -241,10 +315,12 @@ class Volumes:
     def _reconcile(self) -> None:
         """End what a crash interrupted: see the module's docstring."""
         known = set(self._volumes)
-        present = {path.name for path in self._root.iterdir() if (path / "_data").is_dir()}
+        present = {path.name for path in self._root.iterdir() if (path / DATA).is_dir()}
         for name in sorted(known - present):
-            self._trash.discard(self._root / name)
+            self.discard(self._root / name)
             self._forget(name)
+        for path in self._root.glob(f"{UNFINISHED}*"):
+            self.discard(path)
         for name in sorted(present - known):
             try:
                 validate_volume_name(name)
@@ -255,19 +331,12 @@ class Volumes:
             self._save(Volume(name=name, created=created))
 
 
-def _explained(name: str, check: Callable[[str], str]) -> str:
+def _explained(name: str, check: Callable[[str], _Result]) -> _Result:
     """Let errors of `create` name the volume, as Docker's do."""
     try:
         return check(name)
     except (InvalidArgument, Unsupported) as error:
         raise type(error)(f"create {name}: {error.message}", hint=error.hint) from None
-
-
-def _check_options(options: Mapping[str, str]) -> str:
-    volume_options.check(options)
-    if "size" in options:
-        raise Unsupported("quota size requested but no quota support")
-    return ""
 
 
 def _move_in(filled: Path, target: Path) -> None:

@@ -33,11 +33,13 @@ async def prune(request: Request) -> Response:
     filtering.check(wanted, _PRUNE_FILTERS)
     dangling = filtering.boolean(wanted, "dangling")
     limits = [times.parse_moment(text, times.now()) for text in wanted.get("until", ())]
-    used = {record.image_id for record in request.engine.containers.all()}
+    containers = request.engine.containers.all()
     before = _layers_size(images)
     removed: list[Removed] = []
     for image in tuple(images.list(all=True)):
-        if image.id in used or (dangling is not False and image.names):
+        if dangling is not False and image.names:
+            continue
+        if any(record.needs_image(image.id) for record in containers):
             continue
         if not all(image.created < limit for limit in limits):
             continue
