@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Any
 
 from proa import times
 from proa.api.facade import Volume, Volumes
+from proa.archive.tree import tree_size
+from proa.engine.own_thread import in_own_thread
 
 
 def document(volumes: Volumes, volume: Volume) -> dict[str, Any]:
@@ -25,20 +26,19 @@ def document(volumes: Volumes, volume: Volume) -> dict[str, Any]:
 
 
 async def directory_size(path: Path) -> int:
-    """Return the sum of the sizes of all files in a directory, in bytes; reading them blocks a thread."""
-    return await asyncio.to_thread(_size, path)
+    """Return the sum of the sizes of all files in a directory, in bytes, 0 if it is gone.
+
+    It may be a file server's, and take as long as that likes: so it is read in a thread of its own.
+    """
+    return await in_own_thread(lambda: _size(path))
 
 
 def _size(path: Path) -> int:
-    total = 0
-    seen = set()
-    for directory, _, files in os.walk(path):
-        for name in files:
-            try:
-                status = os.lstat(os.path.join(directory, name))
-            except FileNotFoundError:
-                continue
-            if (status.st_dev, status.st_ino) not in seen:
-                seen.add((status.st_dev, status.st_ino))
-                total += status.st_size
-    return total
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        return tree_size(descriptor)
+    finally:
+        os.close(descriptor)

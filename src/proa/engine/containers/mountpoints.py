@@ -187,7 +187,9 @@ async def recover(containers: Containers) -> None:
     for record in containers.all():
         if record.running:
             mounts.claim(set(_volumes(record)).intersection(needed), record.id)
-    await mounts.settle(needed)
+    await mounts.settle(name for name in needed if not mounts.users(name))
+    # To mount what somebody has unmounted may take as long as a file server likes.
+    containers.later(mounts.settle([name for name in needed if mounts.users(name)]))
 
 
 def _volumes(record: Container) -> list[str]:
