@@ -124,6 +124,13 @@ def test_connecting_what_runs(client: Client, api: Api) -> None:
     inside = client.ok("exec", box, "sh", "-c", "ip addr; cat /etc/hosts")
     assert "10.214.0.50" not in inside and "eth1" not in inside
     client.fails("network", "disconnect", "late", "box", match="is not connected to network late")
+    # Of a network that is not there, Docker asks the container when it is to be forced, or does not run.
+    client.fails("network", "disconnect", "nosuch", "box", match="network nosuch not found")
+    match = f"container {box} is not connected to the network nosuch"
+    client.fails("network", "disconnect", "-f", "nosuch", "box", match=match)
+    client.fails("network", "disconnect", "-f", "nosuch", "nobody", match="network nosuch not found")
+    client.ok("kill", "box")
+    client.fails("network", "disconnect", "nosuch", "box", match=match)
     assert client.ok("network", "rm", "late") == "late\n"
 
 

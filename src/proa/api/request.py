@@ -163,15 +163,16 @@ def convert(document: dict[str, Any], kind: type[T]) -> T:
 
 
 # Sets in Go's style: {"80/tcp": null} has the member as {"80/tcp": {}} has.
-_SETS = frozenset({"EndpointsConfig", "ExposedPorts", "Volumes"})
+# Likewise lists: what is null binds nothing, and its name is looked at.
+_MEMBERS: dict[str, type] = {"EndpointsConfig": dict, "ExposedPorts": dict, "PortBindings": list, "Volumes": dict}
 
 
 def without_nulls(value: Any) -> Any:
     """Return decoded JSON without nulls: Go leaves a field that is null at its zero value."""
     if isinstance(value, dict):
         return {
-            key: {name: without_nulls(entry) or {} for name, entry in item.items()}
-            if key in _SETS and isinstance(item, dict)
+            key: {name: without_nulls(entry) or _MEMBERS[key]() for name, entry in item.items()}
+            if key in _MEMBERS and isinstance(item, dict)
             else without_nulls(item)
             for key, item in value.items()
             if item is not None

@@ -42,6 +42,15 @@ def of_engine(invocation: Invocation, get: Getter, parameters: dict[str, str] | 
     return lambda name: get(invocation.client, name, parameters or {})
 
 
+def shaped(value: Any) -> Any:
+    """Return an object as docker's templates see it; those of networks and volumes have to be told of."""
+    if isinstance(value, dict) and ("EnableIPv6" in value or "Mountpoint" in value):
+        from proa.cli.formatting import shapes
+
+        return shapes.network(value) if "EnableIPv6" in value else shapes.volume(value)
+    return value
+
+
 def inspect(invocation: Invocation, find: Finder, form: str, escape: bool = False) -> int:
     """Print what `find` finds for each argument; returns the exit code, 1 when something is missing.
 
@@ -93,7 +102,7 @@ def _print(
         invocation.print("")
     for value in found:
         try:
-            invocation.print(show(value))
+            invocation.print(show(shaped(value)))
         except ProaError as error:
             invocation.print("")
             raise Failure(f"template parsing error: {error}") from None

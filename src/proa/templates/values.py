@@ -130,6 +130,18 @@ def _element(name: str, value: Any) -> Any:
     return typed("", value)
 
 
+class Time(str):
+    """A moment as JSON has it (RFC 3339, UTC), which Go prints otherwise."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        day, _, clock = self.removesuffix("Z").partition("T")
+        seconds, point, fraction = clock.partition(".")
+        fraction = fraction.rstrip("0")
+        return f"{day} {seconds}{point if fraction else ''}{fraction} +0000 UTC"
+
+
 class Fields:
     """A row: its names and how each is made of the engine's answer, made when it is asked for."""
 
@@ -175,7 +187,7 @@ _TYPES = (
 def show(value: Any) -> str:
     """Return a value as Go's fmt prints it: map[a:b], [x y], {x y}, true, <no value>."""
     if isinstance(value, str):
-        return value
+        return str(value)  # of a `Time`, what Go prints
     if value is None:
         return "<no value>"
     if isinstance(value, bool):

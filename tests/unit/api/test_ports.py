@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 import pytest
 
+from proa.api.request import convert
 from proa.api.translate import create
 from proa.api.translate.ports import port_list, port_map
 from proa.api.types.containers import CreateBody
@@ -78,6 +80,21 @@ def test_nonsense_is_refused(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgument) as failure:
         bindings(asked)
     assert failure.value.message == message
+
+
+@pytest.mark.parametrize("port", ["80/tcp", "80", "80/", "80/zz", "0/tcp", "/tcp", ""])
+def test_ports_that_nothing_is_bound_to(port: str) -> None:
+    assert bindings({port: []}) == []
+
+
+@pytest.mark.parametrize("port", ["x", "x/tcp", "70000/tcp", "80-82/tcp", "-1/tcp", " 80"])
+def test_nonsense_that_nothing_is_bound_to(port: str) -> None:
+    """`null`, as [], binds nothing; dockerd looks at the port's number."""
+    body = convert({"Image": "busybox", "HostConfig": {"PortBindings": {port: None}}}, CreateBody)
+    with pytest.raises(
+        InvalidArgument, match=re.escape(f'invalid port specification: "{port.partition("/")[0]}"')
+    ):
+        create.options(body)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,17 @@ NETWORKS = [
      "EnableIPv4": True, "EnableIPv6": False, "Internal": False, "Labels": {"a": "b"}}
     for name, letter, driver in (("none", "1", "null"), ("bridge", "2", "bridge"), ("host", "3", "host"))
 ]  # fmt: skip
+WHOLE_NETWORK: dict[str, Any] = {
+    "IPAM": {"Driver": "default", "Options": None, "Config": [
+        {"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"},
+        {"Subnet": "fd00::/64", "IPRange": "fd00::/96", "AuxiliaryAddresses": {"b": "fd00::3", "a": "fd00::2"}},
+    ]},
+    "Attachable": False, "Ingress": False, "ConfigFrom": {"Network": ""}, "ConfigOnly": False,
+    "Containers": {letter * 64: {"Name": name, "EndpointID": "9" * 64, "MacAddress": "02:42:ac:11:00:02",
+                                 "IPv4Address": "172.17.0.2/16", "IPv6Address": ""}
+                   for letter, name in (("b", "web"), ("a", "db"))},
+    "Options": {"com.docker.network.driver.mtu": "1500", "a": "b"},
+}  # fmt: skip
 
 EVENTS = [
     {"Type": "container", "Action": "start", "Actor": {"ID": ID, "Attributes": {"name": "web", "image": "busybox"}},
@@ -180,7 +191,7 @@ def answer(engine: Recorder) -> Recorder:
     engine.on("DELETE /networks/(web|two)", Reply(204)).on(
         "DELETE /networks/none", error(404, "network none not found")
     )
-    engine.on("GET /networks/(web|two)", Reply(value=NETWORKS[0]))
+    engine.on("GET /networks/(web|two)", Reply(value={**NETWORKS[0], **WHOLE_NETWORK}))
     engine.on("POST /networks/create", Reply(201, {"Id": "5" * 64, "Warning": ""}))
     engine.on("POST /networks/web/(dis)?connect", Reply(200)).on(
         "POST /networks/none/(dis)?connect", error(404, "network none not found")

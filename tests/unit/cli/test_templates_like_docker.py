@@ -161,7 +161,21 @@ INSPECTED = [
     "{{println .Name}}",
     "{{.Config.Tty}} {{.HostConfig.Memory}} {{.Created}}",
 ]
-CASES = [("volume ls --format", text) for text in ROWS] + [("inspect web -f", text) for text in INSPECTED]
+# Of structures that are not those of containers.
+OF_NETWORKS = [
+    "{{.}}", "{{.IPAM}}", "{{.IPAM.Config}}", "{{index .IPAM.Config 0}}", "{{(index .IPAM.Config 0).Gateway}}",
+    "{{range .Containers}}{{.}} {{.Name}}{{end}}", "{{.Containers}}", "{{.ConfigFrom}}", "{{.ConfigFrom.Network}}",
+    "{{.Peers}}", "{{.Services}}", "{{.Options}}", "{{.Labels}}", "{{.Created}}", "{{json .Created}}", "{{.Nope}}",
+    "{{json .IPAM}}", "{{len .IPAM.Config}}", "{{range .IPAM.Config}}{{.Subnet}}{{.IPRange}}{{end}}",
+]  # fmt: skip
+OF_VOLUMES = [
+    "{{.}}", "{{.Status}}", "{{json .Status}}", "{{.UsageData}}", "{{.ClusterVolume}}", "{{.Options}}",
+    "{{.Labels}}", "{{.Nope}}", "{{.CreatedAt}}", "{{.Name}} {{.Scope}}",
+]  # fmt: skip
+CASES = [("network inspect web -f", text) for text in OF_NETWORKS]
+CASES += [("volume inspect web -f", text) for text in OF_VOLUMES]
+CASES += [("inspect --type network web -f", "{{.}}"), ("inspect --type volume web -f", "{{.}}")]
+CASES += [("volume ls --format", text) for text in ROWS] + [("inspect web -f", text) for text in INSPECTED]
 
 
 @pytest.mark.parametrize(("words", "text"), CASES)

@@ -61,7 +61,8 @@ async def connect(request: Request) -> Response:
 
 async def disconnect(request: Request) -> Response:
     body = await request.json(NetworkDisconnect) or NetworkDisconnect()
-    request.engine.networks.get(request.name())
+    if not body.container:
+        request.engine.networks.get(request.name())  # what is wrong with that one is told first
     await request.engine.containers.disconnect(request.name(), _named(body.container), force=body.force)
     return _DONE
 

@@ -28,6 +28,9 @@ def bindings(port_bindings: dict[str, list[wire.PortBinding]]) -> list[PortBindi
     """
     single = []
     for port, listed in port_bindings.items():
+        if not listed:
+            _check_unbound(port)
+            continue
         protocol, number = _container_port(port)
         single += [_binding(protocol, number, given) for given in listed or ()]
     return joined(single)
@@ -48,6 +51,13 @@ def check_shared(body: CreateBody) -> None:
     ):
         if given:
             raise InvalidArgument(f"conflicting options: {what} and the container type network mode")
+
+
+def _check_unbound(port: str) -> None:
+    """Refuse a port that nothing is bound to if it is no number; Docker looks no closer."""
+    number = port.partition("/")[0]
+    if number.strip("0"):
+        _number(number, number)
 
 
 def _container_port(text: str) -> tuple[str, int]:

@@ -269,7 +269,7 @@ class Containers:
 
     async def disconnect(self, network: str, name: str, *, force: bool = False) -> None:
         """Take a container from a network."""
-        await connect.disconnect(self, self.networks.get(network), name, force=force)
+        await connect.disconnect(self, connect.place_to_leave(self, network, name, force), name, force=force)
 
     async def remove_network(self, name: str) -> None:
         """Remove a network that no container is on."""

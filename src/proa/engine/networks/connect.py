@@ -87,6 +87,14 @@ async def _plug(containers: Containers, record: Container, network: Network, wis
         os.close(namespace)
 
 
+def place_to_leave(containers: Containers, name: str, container: str, force: bool) -> Network:
+    """Return the network; where there is none, the error is Docker's, which may ask the container instead."""
+    record = containers.store.find(container)
+    if record and (force or not record.running) and containers.networks.find(name) is None:
+        raise Internal(f"container {record.id} is not connected to the network {name}")
+    return containers.networks.get(name)
+
+
 async def disconnect(containers: Containers, network: Network, name: str, *, force: bool) -> None:
     """Take a container from a network; raises `Internal`, as Docker does, if it is not there."""
     if force and (record := containers.store.find(name)) is None:
