@@ -56,7 +56,8 @@ async def search(
         endpoint = Endpoint("https", LEGACY_DEFAULT_DOMAIN)
         rest = rest.removeprefix(OFFICIAL_PREFIX)
     else:
-        endpoint = await _reached(transport, await hosts.endpoints(domain), domain, headers)
+        own = [endpoint for endpoint in await hosts.endpoints(domain) if not endpoint.mirror]
+        endpoint = await _reached(transport, own, domain, headers)
     url = f"{endpoint.url}/v1/search?{urlencode({'q': rest, 'n': limit})}"
     sent = {**headers, "X-Docker-Token": "true"}
     if credentials.basic:

@@ -17,7 +17,7 @@ from proa.oci import digest as digests
 from proa.oci.descriptor import Descriptor
 from proa.oci.platform import Platform
 from proa.oci.reference import Reference
-from proa.registry import Registry, Repository
+from proa.registry import Registry, Repository, attempts
 from proa.registry import course as courses
 from proa.registry.requests import Patience
 from rig.faults import FaultyProxy, Handler, answer, corrupt, delay, hang_up, replace, stall, throttle, truncate
@@ -39,7 +39,7 @@ class Site:
         tables = "".join(f'[host."{mirror.url}"]\n' for mirror in self.mirrors)
         (place / "reg.example/hosts.toml").write_text(f'server = "{self.own.url}"\n{tables}')
         patience = Patience(attempts=2, first_delay=0.01, longest_delay=0.05)
-        self.client = Registry(patience=patience, stall_timeout=0.5, places=[place])
+        self.client = Registry(patience=patience, stall_timeout=2.0, places=[place])
 
     def repository(self) -> Repository:
         return self.client.repository(Reference.parse("reg.example/team/app"), notice=self.notices.append)
@@ -53,7 +53,11 @@ class Site:
 
 
 @pytest.fixture
-async def site(origin: RealRegistry, image: Image, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(
+    origin: RealRegistry, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Site]:
+    monkeypatch.setattr(attempts, "STAGGER", 0.6)  # a busy machine is no slow mirror
+    monkeypatch.setattr(attempts, "OWN_STAGGER", 20.0)
     async with AsyncExitStack() as stack:
         proxies = [await stack.enter_async_context(FaultyProxy(origin.url)) for _ in range(4)]
         made = Site(proxies, tmp_path)
@@ -79,13 +83,13 @@ async def test_a_quick_mirror_is_asked_alone(site: Site, image: Image) -> None:
 
 
 async def test_a_slow_mirror_is_overtaken(site: Site, image: Image) -> None:
-    site.fault("manifests", delay(5), site.one, site.two)
+    site.fault("manifests", delay(30), site.one, site.two)
     began = time.monotonic()
     repository = site.repository()
     assert (await repository.resolve(AMD64, cached=lambda digest: None)).digest == image.digest
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert [proxy.count("manifests", "HEAD") for proxy in site.mirrors] == [1, 1, 1]
-    assert site.counts("manifests") == [0, 0, 1, 0]  # who answered last is asked first
+    assert site.counts("manifests")[2:] == [1, 0]  # who answered last is asked first
 
 
 MANIFEST_FAULTS: dict[str, Handler] = {
@@ -105,7 +109,7 @@ async def test_mirrors_that_cannot(site: Site, image: Image, name: str) -> None:
     began = time.monotonic()
     repository = site.repository()
     assert (await repository.resolve(AMD64, cached=lambda digest: None)).digest == image.digest
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert site.counts("manifests")[3] == 1
 
 
@@ -139,7 +143,7 @@ async def test_all_lie(site: Site, image: Image) -> None:
 async def test_a_cancelled_race_leaves_nothing(site: Site) -> None:
     site.fault("manifests", delay(30), *site.mirrors)
     task = asyncio.create_task(site.repository().resolve(AMD64))
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -169,7 +173,7 @@ async def test_another_mirror_takes_over(site: Site, image: Image, name: str) ->
     began = time.monotonic()
     data = await download(site.repository(), layer)
     assert hashlib.sha256(data).hexdigest() == digests.encoded(layer.digest) or name == "sends too much"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     others = [seen for proxy in site.mirrors[1:] for seen in proxy.requests]
     if asked:
         assert [seen.headers.get("range") for seen in others] == [asked]
@@ -203,10 +207,11 @@ async def test_a_mirror_without_ranges(site: Site, image: Image) -> None:
     assert await download(site.repository(), layer) == image.blobs[layer.digest]
 
 
-async def test_the_fastest_sends_blobs(site: Site, image: Image) -> None:
+async def test_the_fastest_sends_blobs(site: Site, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = layer_of(image)
-    site.fault("blobs", throttle(400_000), site.one)
-    site.fault("blobs", throttle(1_600_000), site.three)
+    monkeypatch.setattr(courses, "WATCHED", 100.0)
+    site.fault("blobs", throttle(100_000), site.one)
+    site.fault("blobs", throttle(200_000), site.three)
     for _ in range(5):
         assert await download(site.repository(), layer) == image.blobs[layer.digest]
     assert site.counts("blobs") == [1, 3, 1, 0]  # each once to learn
@@ -218,7 +223,7 @@ async def test_a_crawling_mirror_gives_way(site: Site, image: Image, monkeypatch
     site.fault("blobs", throttle(40_000), site.one)
     began = time.monotonic()
     assert await download(site.repository(), layer) == image.blobs[layer.digest]
-    assert time.monotonic() - began < 4  # alone it would take ten seconds
+    assert time.monotonic() - began < 8  # alone it would take ten seconds
     assert site.counts("blobs")[0] == 1
     assert site.counts("blobs")[3] == 0
 

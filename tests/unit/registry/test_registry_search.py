@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from proa.errors import ProaError
@@ -39,3 +41,13 @@ async def test_a_registry_that_must_be_encrypted(client: Registry) -> None:
     message = r"^invalid registry endpoint https://nobody\.invalid/v1/: Get .*no such host"
     with pytest.raises(ProaError, match=message):
         await client.search("nobody.invalid/x")
+
+
+async def test_mirrors_are_not_searched(tmp_path: Path) -> None:
+    (tmp_path / "reg.example").mkdir()
+    with Hub() as hub, Hub(body=b'{"results":null}') as mirror:
+        text = f'server = "http://{hub.address}"\n[host."http://{mirror.address}"]\n'
+        (tmp_path / "reg.example/hosts.toml").write_text(text)
+        client = Registry(places=[tmp_path])
+        assert [one.name for one in await client.search("reg.example/box")] == ["box", "team/box", "other/box"]
+        await client.close()

@@ -280,7 +280,8 @@ async def test_stop_ends_what_runs(stage: Stage, proxy: FaultyProxy, origin: Rea
     big = big_blob(image)
     proxy.fault(f"blobs/{big}", stall(100_000))
     pull = asyncio.create_task(stage.pull(f"{proxy.address}/stopped"))
-    await asyncio.sleep(0.2)
+    while not proxy.count(big):
+        await asyncio.sleep(0.01)
     await stage.puller.stop()
     with pytest.raises(asyncio.CancelledError):
         await pull
