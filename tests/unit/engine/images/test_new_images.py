@@ -241,7 +241,7 @@ async def test_commit(place: Place) -> None:
     (upper / "etc/new").write_text("new")
     os.mknod(upper / "etc/hosts", 0o20000)
     image_id = await place.committer.commit(
-        container, upper, repository="mine", tag="2", comment="why", author="me",
+        container, [upper], repository="mine", tag="2", comment="why", author="me",
         changes=["ENV C=$B", "LABEL c=3", "WORKDIR /z", "EXPOSE 81"],
     )  # fmt: skip
     image = place.images.get("mine:2")
@@ -276,7 +276,7 @@ async def test_commit_of_nothing_changed(place: Place, started: bool) -> None:
     base = await place.import_()
     container = place.container(base)
     upper = place.root / "upper"
-    image_id = await place.committer.commit(container, upper if started else place.root / "none")
+    image_id = await place.committer.commit(container, [upper] if started else [])
     document = place.config(image_id)
     assert document["rootfs"] == place.config(base)["rootfs"]
     assert document["history"][-1]["empty_layer"] is True
@@ -286,8 +286,8 @@ async def test_commit_of_nothing_changed(place: Place, started: bool) -> None:
 async def test_commit_twice_gives_one_layer(place: Place) -> None:
     container = place.container(await place.import_())
     (place.root / "upper/new").write_text("new")
-    first = await place.committer.commit(container, place.root / "upper", comment="first")
-    second = await place.committer.commit(container, place.root / "upper", comment="second")
+    first = await place.committer.commit(container, [place.root / "upper"], comment="first")
+    second = await place.committer.commit(container, [place.root / "upper"], comment="second")
     assert first != second
     assert place.config(first)["rootfs"] == place.config(second)["rootfs"]
 
@@ -298,7 +298,7 @@ async def test_commit_when_the_base_s_record_is_gone(place: Place) -> None:
     container = place.container(base)
     place.images.store.untag(place.images.store.references(base)[0])
     place.images.store.delete(base, keep=set(container.layers))
-    image_id = await place.committer.commit(container, place.root / "upper", repository="mine")
+    image_id = await place.committer.commit(container, [place.root / "upper"], repository="mine")
     assert place.config(image_id)["rootfs"]["diff_ids"] == [digests.of(ARCHIVE)]
 
 
@@ -308,10 +308,10 @@ async def test_commit_refuses_before_it_works(place: Place) -> None:
     before = set(place.content.walk())
     for options in ({"repository": "Mine"}, {"repository": "a", "tag": "b c"}, {"changes": ["FROM x"]}):
         with pytest.raises(InvalidArgument):
-            await place.committer.commit(container, place.root / "upper", **options)  # type: ignore[arg-type]
+            await place.committer.commit(container, [place.root / "upper"], **options)  # type: ignore[arg-type]
     container.layers = ["sha256:" + "0" * 64]
     with pytest.raises(NotFound, match="does not exist"):
-        await place.committer.commit(container, place.root / "upper")
+        await place.committer.commit(container, [place.root / "upper"])
     assert set(place.content.walk()) == before
 
 
@@ -320,7 +320,7 @@ async def test_layers_are_held_while_they_are_made(place: Place) -> None:
     base = await place.import_(reference="base")
     container = place.container(base)
     (place.root / "upper/new").write_bytes(os.urandom(8 << 20))
-    task = asyncio.create_task(place.committer.commit(container, place.root / "upper", repository="mine"))
+    task = asyncio.create_task(place.committer.commit(container, [place.root / "upper"], repository="mine"))
     await asyncio.sleep(0.01)
     place.images.remove("base", force=True)
     await task

@@ -280,7 +280,9 @@ async def test_stop_ends_what_runs(stage: Stage, proxy: FaultyProxy, origin: Rea
     big = big_blob(image)
     proxy.fault(f"blobs/{big}", stall(100_000))
     pull = asyncio.create_task(stage.pull(f"{proxy.address}/stopped"))
-    while not proxy.count(big):
+    for _ in range(1000):
+        if proxy.count(big):
+            break
         await asyncio.sleep(0.01)
     await stage.puller.stop()
     with pytest.raises(asyncio.CancelledError):
