@@ -6,10 +6,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
 
+from proa.network import egress_table
+from proa.network.egress import parse
 from rig.api import Api
 from rig.clients import Client
 from rig.egress import LABEL, attempt, document, outside, reach, refused, rules, within
@@ -283,3 +286,61 @@ def test_other_runtimes(proa: Client) -> None:
     assert reach(proa, name, ("192.0.2.1", 80)) == [CLOSED]
     assert not int(proa.ok("exec", name, "sed", "-n", "s/CapBnd:.//p", "/proc/self/status"), 16) & 1 << 13
     assert eventually(lambda: refused(proa, name)) == {("tcp", "192.0.2.1", 80): 1}
+
+
+def test_update_changes_them_at_once(proa: Client, api: Api) -> None:
+    gateway = gateway_of(api)
+    with outside(80, 81) as there, NameServer(gateway, 53, zone={"example.org": [there.v4]}) as upstream:
+        words = ("--dns", gateway, "--egress", "allow=example.org:80", "--egress", f"allow={there.v4}:81")
+        sleeper(proa, "web", *words)
+        assert there.v4 in proa.ok("exec", "web", "nslookup", "-type=a", "example.org")
+        assert reach(proa, "web", (there.v4, 80), (there.v4, 81)) == ["", ""]
+        live = within(proa, "web", lambda: socket.create_connection((there.v4, 81), 5))
+        proa.ok("update", "--egress", "deny", "--egress", "allow=*.org:80", "--egress", "allow=b.test", "web")
+        assert document(proa, "web")["Allow"] == ["*.org:80/tcp", "b.test"]
+        assert reach(proa, "web", (there.v4, 80), (there.v4, 81)) == ["", CLOSED]  # it need not be asked for again
+        with live, pytest.raises(ConnectionResetError):
+            live.sendall(b"x")
+            live.recv(1)
+        upstream.zone["b.test"] = [there.v4]
+        assert there.v4 in proa.ok("exec", "web", "nslookup", "-type=a", "b.test")
+        assert reach(proa, "web", (there.v4, 81)) == [""]
+        proa.ok("update", "--egress", "deny", "web")
+        assert reach(proa, "web", (there.v4, 80), (there.v4, 81)) == [CLOSED, CLOSED]
+        assert "NXDOMAIN" in proa("exec", "web", "nslookup", "-type=a", "example.org").out
+        proa.fails("update", "--egress", "allow=10.0.0.1/8", "web", match="write 10.0.0.0/8")
+        answer = api.post("/proa/containers/web/egress", {})
+        assert (answer.status, answer.message.partition(";")[0]) == (400, "invalid egress rules: there is none")
+        proa.ok("restart", "-t", "0", "web")
+        assert reach(proa, "web", (there.v4, 80)) == [CLOSED]
+
+
+def test_update_of_a_container_without_rules(proa: Client) -> None:
+    sleeper(proa, "free")
+    proa.fails(
+        "update", "--egress", "deny", "free", match="runs without egress rules, and may have ways round them"
+    )
+    proa.ok("stop", "-t", "0", "free")
+    proa.ok("update", "--egress", "deny", "free")
+    proa.ok("start", "free")
+    assert reach(proa, "free", ("192.0.2.1", 80)) == [CLOSED]
+    proa.ok("create", "--name", "strong", "--cap-add", "NET_ADMIN", BUSYBOX)
+    proa.fails("update", "--egress", "deny", "strong", match="--cap-add NET_ADMIN and its egress rules")
+    proa.ok("create", "--name", "guest", "--network", "container:free", BUSYBOX)
+    proa.fails("update", "--egress", "deny", "guest", match="the rules are those of the container")
+
+
+def test_an_update_that_an_engine_was_killed_in_is_finished(fresh_engine: Engine) -> None:
+    """It is recorded first: here its record says what the table does not know yet."""
+    proa = fresh_engine.proa
+    proa.ok("pull", "-q", BUSYBOX)
+    with outside(80, 81) as there:
+        sleeper(proa, "web", "--egress", f"allow={there.v4}:80")
+        descriptor = os.open(f"/proc/{proa.inspect('web', '{{.State.Pid}}')}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fresh_engine.kill()
+            inside(descriptor, lambda: egress_table.change(parse([f"allow={there.v4}:81"])))
+            fresh_engine.start()
+            assert reach(proa, "web", (there.v4, 80), (there.v4, 81)) == ["", CLOSED]
+        finally:
+            os.close(descriptor)

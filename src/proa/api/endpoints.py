@@ -47,6 +47,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/containers/{name}/export", "containers.archive:export"),
     Endpoint("POST", "/containers/{name}/update", "containers.update:update"),
     Endpoint("POST", "/proa/containers/{name}/ports", "containers.ports:change"),
+    Endpoint("POST", "/proa/containers/{name}/egress", "containers.egress:change"),
     Endpoint("GET", "/proa/containers/{name}/snapshots", "containers.snapshots:list_snapshots"),
     Endpoint("POST", "/proa/containers/{name}/snapshots", "containers.snapshots:take"),
     Endpoint("DELETE", "/proa/containers/{name}/snapshots", "containers.snapshots:remove"),

@@ -13,7 +13,7 @@ import time
 from _socket import socket as Socket
 
 from proa.dns.complaints import complain
-from proa.dns.message import BLOCKED, NXDOMAIN, SERVFAIL, Malformed, addresses
+from proa.dns.message import BLOCKED, NXDOMAIN, SERVFAIL, TYPE_AAAA, Malformed, addresses
 from proa.linux.namespaces import CLONE_NEWNET, setns
 from proa.linux.nflog import Listener
 from proa.linux.nftables import NFPROTO_INET, Nftables, Transaction
@@ -59,7 +59,7 @@ class Gate:
         self._table, self._remembered = "", 0
         self._refused: dict[int, str] = {}
         self._closed = [_subnet(text) for text in _CLOSED]
-        self._open: dict[bytes, tuple[bytes, float, bool]] = {}  # address: its name, until when, whether foreign
+        self._open: dict[bytes, tuple[bytes, float]] = {}  # address: its name, and until when
         self._refused_names: dict[bytes, list[int]] = {}  # count and time
         self._listener: Listener | None = None
         self._group = 0
@@ -79,12 +79,13 @@ class Gate:
         """
         self._table, self._remembered = description["table"], description["remembered"]
         self._refused = {int(size): name for size, name in description["refused"].items()}
-        self._names = {name.encode(): sets for name, sets in description["names"].items()}
+        before, self._names = self._names, {name.encode(): sets for name, sets in description["names"].items()}
         self._own = [_subnet(text) for text in description["own"]]
         self._group = description["group"]
         if self._listener is None:
             self._listen()
-        self._reopen()
+        if before != self._names:
+            self._settle(before)
         self._told = None
         self._woken()
 
@@ -121,14 +122,7 @@ class Gate:
         return bool(name and self._sets(name))
 
     def _sets(self, name: bytes) -> Sequence[str]:
-        """Return the sets that an allowed name fills: those of its own rules and of patterns that it fits."""
-        found = list(self._names.get(name, ()))
-        if b"*" in self._names:
-            found += self._names[b"*"]
-        dot = -1
-        while (dot := name.find(b".", dot + 1)) >= 0:
-            found += self._names.get(b"*" + name[dot:], ())
-        return found
+        return _sets(self._names, name)
 
     def refuse(self, question: Question) -> bytes:
         """Count a name that may not be asked for; return the answer.
@@ -147,11 +141,11 @@ class Gate:
 
     def open(self, question: Question, records: Sequence[bytes]) -> None:
         """Open what a container's name stands for: the addresses at the end of our own `records`."""
-        size = 16 if question.kind == 28 else 4
+        size = 16 if question.kind == TYPE_AAAA else 4
         name = question.name or b""
         if name and records and (sets := self._sets(name)):
             found = [(record[-size:], int.from_bytes(record[-size - 6 : -size - 2], "big")) for record in records]
-            self._put(name, sets, found, foreign=False)
+            self._put(name, sets, found)
 
     def passed(self, question: Question, answer: bytes) -> bytes:
         """Open what another server has answered with; return the answer, or one that says that it is of no use."""
@@ -162,7 +156,7 @@ class Gate:
         except Malformed:
             return question.answer(code=SERVFAIL)
         usable = [each for each in found if self._is_usable(each[0])]
-        if usable and not self._put(name, sets, usable, foreign=True):
+        if usable and not self._put(name, sets, usable):
             return question.answer(code=SERVFAIL)
         return answer
 
@@ -174,7 +168,7 @@ class Gate:
                 return False
         return not _is_local(packed)
 
-    def _put(self, name: bytes, sets: Iterable[str], found: Sequence[tuple[bytes, int]], *, foreign: bool) -> bool:
+    def _put(self, name: bytes, sets: Iterable[str], found: Sequence[tuple[bytes, int]]) -> bool:
         """Put addresses into sets for their time; False if that failed, or if there are too many."""
         now = time.monotonic()
         wanted: dict[bytes, int] = {}
@@ -184,18 +178,25 @@ class Gate:
             self._open = {packed: each for packed, each in self._open.items() if each[1] > now}
         if len(self._open.keys() | wanted) > _MOST:
             return False
-        if not self._commit(dict.fromkeys(sets, wanted)):
+        if not self._commit((each, name, wanted) for each in dict.fromkeys(sets)):
             return False
         for packed, seconds in wanted.items():
-            self._open[packed] = name, now + seconds, foreign
+            self._open[packed] = name, now + seconds
         return True
 
-    def _commit(self, wanted: dict[str, dict[bytes, int]]) -> bool:
+    def _commit(self, wanted: Iterable[tuple[str, bytes, dict[bytes, int]]]) -> bool:
+        """Put addresses of names into sets for some seconds, or with 0 seconds take them out; say if it was done.
+
+        Whose they are stands with them, for changes of the rules.
+        """
         transaction = Transaction()
-        for stem, entries in wanted.items():
+        for stem, name, entries in wanted:
             for size, version in ((4, "4"), (16, "6")):
                 if part := {packed: seconds for packed, seconds in entries.items() if len(packed) == size}:
-                    transaction.timed_elements(self._table, stem + version, part)
+                    comment = name.decode("ascii", "replace")
+                    transaction.timed_elements(self._table, stem + version, part, comment)
+                    if gone := [packed for packed, seconds in part.items() if not seconds]:
+                        transaction.delete_elements(self._table, stem + version, gone)
         if not transaction.messages:
             return True
         try:
@@ -205,16 +206,19 @@ class Gate:
             return False
         return True
 
-    def _reopen(self) -> None:
-        """Open again, after a change of the rules, what is known of names that are still allowed."""
+    def _settle(self, before: dict[bytes, list[str]]) -> None:
+        """Put right what answers have opened while the rules changed, which were others `before`."""
         now = time.monotonic()
-        wanted: dict[str, dict[bytes, int]] = {}
-        for packed, (name, until, _foreign) in list(self._open.items()):
-            sets = self._sets(name) if until > now else ()
-            if not sets:
+        there = {stem for stems in self._names.values() for stem in stems}
+        wanted: list[tuple[str, bytes, dict[bytes, int]]] = []
+        for packed, (name, until) in list(self._open.items()):
+            if until <= now:
+                continue
+            if sets := self._sets(name):
+                wanted += ((each, name, {packed: max(1, int(until - now))}) for each in dict.fromkeys(sets))
+            else:
                 del self._open[packed]
-            for each in sets:
-                wanted.setdefault(each, {})[packed] = max(1, int(until - now))
+                wanted += ((each, name, {packed: 0}) for each in there.intersection(_sets(before, name)))
         self._commit(wanted)
 
     # --- what was refused -------------------------------------------------------------------------------
@@ -279,6 +283,15 @@ class Gate:
                     now - max(0, 1000 * self._remembered - element.expires) * _MILLION,
                 ))  # fmt: skip
         return found
+
+
+def _sets(names: dict[bytes, list[str]], name: bytes) -> list[str]:
+    """Return the sets that an allowed name fills: those of its own rules and of patterns that it fits."""
+    found = [*names.get(name, ()), *names.get(b"*", ())]
+    dot = -1
+    while (dot := name.find(b".", dot + 1)) >= 0:
+        found += names.get(b"*" + name[dot:], ())
+    return found
 
 
 def _subnet(text: str) -> tuple[int, int, int]:

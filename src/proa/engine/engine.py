@@ -200,6 +200,8 @@ class Engine:
         self.guard.start(self.bridge.warnings)
         await mending.mend(self.containers)
         attach.resume(self.containers)
+        await self.egress.mend()
+        await self.egress.mend()
         await self.resolution.start()
         self.containers.restarts.begin()
         self.trash.empty()

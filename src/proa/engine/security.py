@@ -9,10 +9,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from proa import atomic
 from proa.engine.options import ContainerOptions
@@ -24,8 +26,10 @@ _TRUE = {"", "true", "1", "t"}
 _FALSE = {"false", "0", "f"}
 
 
-# On top of the default filter where egress rules hold: the arguments of i386's socketcall(2) are out of a filter's
-# sight, so it would open the sockets that socket(2) is kept from. C libraries take the latter first.
+# Where egress rules hold, only these sockets can be made: others, of AF_VSOCK above all, go past netfilter.
+# AF_PACKET needs a capability, AF_ALG is for the kernel's ciphers.
+_FAMILIES = tuple(map(int, (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_ALG)))
+# The arguments of i386's socketcall(2) are out of a filter's sight. C libraries take socket(2) first.
 _NO_SOCKETCALL = {"names": ["socketcall"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS}
 _PACKET_SOCKETS = "CAP_NET_RAW"
 
@@ -52,7 +56,7 @@ class Filters:
         if specification is None:
             return ""
         if guarded:
-            specification["syscalls"] = [_NO_SOCKETCALL, *specification["syscalls"]]
+            specification["syscalls"] = _guarded(specification["syscalls"])
         program = seccomp.compile(specification)
         path = self._directory / f"{hashlib.sha256(program).hexdigest()}.bpf"
         profile_path = path.with_suffix(bundle.SECCOMP_SUFFIX)  # for other runtimes
@@ -61,6 +65,20 @@ class Filters:
             atomic.write(profile_path, json.dumps(specification).encode(), durable=False)
             atomic.write(path, program, durable=False)
         return str(path)
+
+
+def _guarded(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rules of a filter with those about making sockets replaced."""
+    others = [{**rule, "names": [name for name in rule["names"] if name != "socket"]} for rule in rules]
+    families = [
+        {
+            "names": ["socket"],
+            "action": "SCMP_ACT_ALLOW",
+            "args": [{"index": 0, "value": family, "op": "SCMP_CMP_EQ"}],
+        }
+        for family in _FAMILIES
+    ]
+    return [_NO_SOCKETCALL, *families, *(rule for rule in others if rule["names"])]
 
 
 @dataclass(slots=True)

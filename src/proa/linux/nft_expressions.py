@@ -11,7 +11,8 @@ import sys
 from proa.linux.netlink import attribute, nested, text
 
 META_MARK, META_IIFNAME, META_OIFNAME, META_NFPROTO, META_L4PROTO = 3, 6, 7, 15, 16
-CT_STATE, CT_STATUS = 0, 2
+CT_STATE, CT_DIRECTION, CT_STATUS, CT_MARK = 0, 1, 2, 3
+CT_REPLY = b"\1"  # the direction of who answers
 CT_STATE_ESTABLISHED, CT_STATE_RELATED = 1 << 1, 1 << 2
 CT_STATUS_DNAT = 1 << 5  # <linux/netfilter/nf_conntrack_common.h> IPS_DST_NAT
 PAYLOAD_NETWORK_HEADER, PAYLOAD_TRANSPORT_HEADER = 1, 2
@@ -51,6 +52,11 @@ def meta(key: int, register: int = 1) -> bytes:
 def connection(key: int, register: int = 1) -> bytes:
     """Load something known of the packet's connection."""
     return _expression("ct", _u32(2, key), _u32(1, register))
+
+
+def mark_connection(register: int = 1) -> bytes:
+    """Give the packet's connection the mark in the register."""
+    return _expression("ct", _u32(2, CT_MARK), _u32(4, register))
 
 
 def payload(base: int, offset: int, length: int, register: int = 1) -> bytes:

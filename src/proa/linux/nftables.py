@@ -44,7 +44,9 @@ _NFNL_MSG_BATCH_BEGIN, _NFNL_MSG_BATCH_END = 16, 17
 _NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _GETCHAIN, _DELCHAIN, _NEWRULE, _GETRULE, _DELRULE, _NEWSET = (
     _NFNL_SUBSYS_NFTABLES << 8 | number for number in range(10)
 )
-_DELSET, _NEWSETELEM, _GETSETELEM, _DELSETELEM = (_NFNL_SUBSYS_NFTABLES << 8 | number for number in range(11, 15))
+_GETSET, _DELSET, _NEWSETELEM, _GETSETELEM, _DELSETELEM = (
+    _NFNL_SUBSYS_NFTABLES << 8 | number for number in range(10, 15)
+)
 
 _TABLE_NAME = 1
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
@@ -56,7 +58,9 @@ _SET_DESCRIPTION_SIZE = 1
 _SET_IS_MAP, _SET_HAS_TIMEOUT, _SET_IS_DYNAMIC = 0x8, 0x10, 0x20
 _USERDATA_NATIVE_KEY = struct.pack("=BBI", 0, 4, 1)  # libnftnl's udata.h: NFTNL_UDATA_SET_KEYBYTEORDER, host's
 _ELEMENTS_TABLE, _ELEMENTS_SET, _ELEMENTS = 1, 2, 3
-_ELEMENT_KEY, _ELEMENT_DATA, _ELEMENT_TIMEOUT, _ELEMENT_EXPIRATION, _ELEMENT_EXPRESSION = 1, 2, 4, 5, 7
+_ELEMENT_KEY, _ELEMENT_DATA, _ELEMENT_TIMEOUT, _ELEMENT_EXPIRATION = 1, 2, 4, 5
+_ELEMENT_USERDATA, _ELEMENT_EXPRESSION = 6, 7
+_COMMENT, _LONGEST_COMMENT = 0, 253  # libnftnl's udata.h, as nft(8) writes and prints them; bytes
 _EXPRESSION_DATA = 2
 _COUNTER_PACKETS = 2
 _LIST_ELEM, _DATA_VALUE = 1, 1
@@ -128,13 +132,14 @@ class Rule:
 class Element:
     """An element of a set with timeouts, as the kernel lists it. Times in milliseconds; 0 without a timeout."""
 
-    __slots__ = ("expires", "key", "packets", "timeout")
+    __slots__ = ("comment", "expires", "key", "packets", "timeout")
 
     def __init__(self, payload: bytes) -> None:
         found = attributes(payload)
         self.key = attributes(found[_ELEMENT_KEY])[_DATA_VALUE]
         self.timeout = int.from_bytes(found.get(_ELEMENT_TIMEOUT, b""), "big")
         self.expires = int.from_bytes(found.get(_ELEMENT_EXPIRATION, b""), "big")
+        self.comment = _read_comment(found.get(_ELEMENT_USERDATA, b""))
         counter = attributes(attributes(found.get(_ELEMENT_EXPRESSION, b"")).get(_EXPRESSION_DATA, b""))
         self.packets = int.from_bytes(counter.get(_COUNTER_PACKETS, b""), "big")
 
@@ -251,10 +256,14 @@ class Transaction:
         flags = NLM_F_CREATE | (NLM_F_EXCL if exclusive else 0)
         self._elements(_NEWSETELEM, "add elements to", table, name, [_key(key) for key in keys], flags)
 
-    def timed_elements(self, table: str, name: str, keys: Mapping[bytes, int]) -> None:
-        """Put keys into a set for so many seconds from now on, also those that it has."""
+    def timed_elements(self, table: str, name: str, keys: Mapping[bytes, int], comment: str = "") -> None:
+        """Put keys into a set for so many seconds from now on, also those that it has; `comment` is ASCII.
+
+        0 seconds are for ever.
+        """
         plain = [_key(key) for key in keys]
-        timed = [_key(key) + _milliseconds(_ELEMENT_TIMEOUT, seconds) for key, seconds in keys.items()]
+        userdata = attribute(_ELEMENT_USERDATA, write_comment(comment)) if comment else b""
+        timed = [_key(key) + _milliseconds(_ELEMENT_TIMEOUT, seconds) + userdata for key, seconds in keys.items()]
         # Before 6.12 the timeout of an element that is there can not be changed; and only what is there can be
         # deleted.
         self._elements(_NEWSETELEM, "add elements to", table, name, timed, NLM_F_CREATE)
@@ -287,6 +296,16 @@ def _key(key: bytes) -> bytes:
 
 def _u32(kind: int, value: int) -> bytes:
     return attribute(kind, value.to_bytes(4, "big"))
+
+
+def write_comment(comment: str) -> bytes:
+    """Return a comment as userdata."""
+    text = comment.encode("ascii", "replace")[:_LONGEST_COMMENT]
+    return bytes((_COMMENT, len(text) + 1)) + text + b"\0"
+
+
+def _read_comment(userdata: bytes) -> str:
+    return userdata[2 : 1 + userdata[1]].decode("ascii", "replace") if userdata[:1] == bytes((_COMMENT,)) else ""
 
 
 def _milliseconds(kind: int, seconds: int) -> bytes:
@@ -345,6 +364,11 @@ class Nftables:
         """Return the rules of a chain in order."""
         where = text(_RULE_TABLE, table) + text(_RULE_CHAIN, chain)
         return [Rule(payload) for payload in self._dump(_GETRULE, family, f"list rules {table} {chain}", where)]
+
+    def sets(self, family: int, table: str) -> list[str]:
+        """Return the names of the sets and maps of a table."""
+        answers = self._dump(_GETSET, family, f"list sets of {table}", text(_SET_TABLE, table))
+        return [decode_text(attributes(payload, _GENERIC.size)[_SET_NAME]) for payload in answers]
 
     def elements(self, family: int, table: str, name: str) -> list[bytes]:
         """Return the keys of a set or map."""

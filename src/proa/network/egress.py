@@ -48,6 +48,11 @@ class Rule:
         return f"{destination}{ports}{f'/{self.protocol}' if self.protocol else ''}"
 
 
+def fits(name: str, asked: str) -> bool:
+    """Whether a rule's name, perhaps a pattern, is one that was asked for."""
+    return name in (asked, "*") or (name.startswith("*.") and asked.endswith(name[1:]))
+
+
 def parse(words: Iterable[str]) -> list[Rule]:
     """Read rules, each of them perhaps several between commas or spaces; return what they allow, each once.
 

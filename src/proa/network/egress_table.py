@@ -2,7 +2,8 @@
 
     out, forward   what a program sends, or somebody else through the container ──▶ judge
     judge          accept what never leaves, what has begun already and what is allowed, else ──▶ refuse
-    allowed        a rule for each thing that is allowed
+    allowed        a rule for each thing that is allowed ──▶ grant
+    grant          mark the connection as one that these rules have let begin, and accept
     refuse         count, tell, and refuse at once
 
 It is in the container's namespace, which belongs to the first user namespace, so it is out of reach for the
@@ -13,6 +14,7 @@ fills before it answers.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,11 +35,13 @@ from proa.linux.nftables import (
     NFPROTO_IPV4,
     NFPROTO_IPV6,
     PRIORITY_FILTER,
+    Element,
     Nftables,
     Transaction,
     interface,
+    write_comment,
 )
-from proa.network.egress import PROTOCOLS, Rule
+from proa.network.egress import PROTOCOLS, Rule, fits
 from proa.network.endpoint import write_sysctl
 
 TABLE = "proa-egress"
@@ -57,11 +61,13 @@ _WITHOUT_OPTIONS = b"\x45"  # of IPv4: LSRR and SSRR (RFC 791) are the same ther
 # What the kernel itself sends to find neighbours, routers and groups: MLD (RFC 2710, 3810) and ND (RFC 4861).
 _NECESSARY = (131, 132, 133, 135, 136, 143)
 _WITH_PORTS = (6, 17, 33, 132, 136)  # TCP, UDP, DCCP, SCTP, UDP-Lite
+_NAMES = "names-"  # how the names of sets begin that names fill
 _DNS_PORT = (53).to_bytes(2, "big")
 _LOGGED = (10, 5)  # times a second, and at once: it only wakes the name server, which reads the counters
 
 _ACCEPT = expression.verdict(NF_ACCEPT)
 _REFUSE = expression.go_to("refuse")
+_GRANT = expression.go_to("grant")
 _PROTOCOL = expression.meta(expression.META_L4PROTO)
 _PORT = expression.payload(expression.PAYLOAD_TRANSPORT_HEADER, 2, 2)
 _STATE = expression.connection(expression.CT_STATE)
@@ -92,15 +98,39 @@ def require() -> None:
             raise Conflict("its egress rules are not in place, as it was started without a network: restart it")
 
 
-def change(old: Sequence[Rule], new: Sequence[Rule]) -> None:
-    """Allow other things, at once; names are closed until the name server opens them again. Raises `OSError`."""
-    transaction = Transaction()
-    transaction.flush_chain(TABLE, "allowed")
-    for name in _sets(old):
-        transaction.delete_set(TABLE, name)
-    _allow(transaction, new)
+def change(rules: Sequence[Rule]) -> None:
+    """Let the table of the calling thread's namespace, if there is one, allow these things. Raises `OSError`.
+
+    It is done in one moment. Names stay open that are still allowed, for what is left of their time. Connections
+    that have begun are judged again with their next packet.
+    """
     with Nftables() as nftables:
-        nftables.commit(transaction)
+        if TABLE in nftables.tables(NFPROTO_INET) and not _is_current(nftables, rules):
+            nftables.commit(_change(nftables, rules))
+
+
+def _is_current(nftables: Nftables, rules: Sequence[Rule]) -> bool:
+    found = [rule.userdata for rule in nftables.rules(NFPROTO_INET, TABLE, "allowed")]
+    return found == [userdata for userdata, _expressions in _allowing(rules)]
+
+
+def _change(nftables: Nftables, rules: Sequence[Rule]) -> Transaction:
+    transaction = Transaction()
+    opened: dict[str, list[Element]] = {"4": [], "6": []}
+    for chain in ("allowed", "grant", "judge"):
+        transaction.flush_chain(TABLE, chain)
+    for name in nftables.sets(NFPROTO_INET, TABLE):
+        if name.startswith(_NAMES):
+            opened[name[-1]] += nftables.listed(NFPROTO_INET, TABLE, name)
+            transaction.delete_set(TABLE, name)
+    _decide(transaction, rules)
+    for rule in rules:
+        for version, elements in opened.items():
+            for each in elements:
+                if rule.name and fits(rule.name, each.comment):
+                    left = {each.key: max(1, each.expires // 1000)}
+                    transaction.timed_elements(TABLE, _set_name(rule) + version, left, each.comment)
+    return transaction
 
 
 def _table(rules: Sequence[Rule]) -> Transaction:
@@ -112,20 +142,34 @@ def _table(rules: Sequence[Rule]) -> Transaction:
     for name, kind, values in (("necessary", ICMPV6_TYPE, _NECESSARY), ("ports", INET_PROTO, _WITH_PORTS)):
         transaction.set(TABLE, name, kind)
         transaction.elements(TABLE, name, [bytes((value,)) for value in values])
-    for chain in ("refuse", "allowed", "judge"):
+    for chain in ("refuse", "grant", "allowed", "judge"):
         transaction.chain(TABLE, chain)
-    _allow(transaction, rules)
     for rule in _refusing():
         transaction.rule(TABLE, "refuse", *rule)
-    for rule in _judging():
-        transaction.rule(TABLE, "judge", *rule)
+    _decide(transaction, rules)
     for chain, hook in (("out", NF_INET_LOCAL_OUT), ("forward", NF_INET_FORWARD)):
         transaction.base_chain(TABLE, chain, kind="filter", hook=hook, priority=PRIORITY_FILTER, policy=NF_DROP)
         transaction.rule(TABLE, chain, expression.go_to("judge"))
     return transaction
 
 
-def _judging() -> Iterator[tuple[bytes, ...]]:
+def _decide(transaction: Transaction, rules: Sequence[Rule]) -> None:
+    """Fill the chains that are empty: what may pass. Connections get a mark of these rules, which counts no longer
+    when others take their place.
+    """
+    mark = os.urandom(4)
+    for name in _sets(rules):
+        key = IPV4_ADDR if name.endswith("4") else IPV6_ADDR
+        transaction.set(TABLE, name, key, size=MOST_ADDRESSES, timed=True)
+    transaction.rule(TABLE, "grant", expression.load(mark), expression.mark_connection())
+    transaction.rule(TABLE, "grant", _ACCEPT)
+    for userdata, allowing in _allowing(rules):
+        transaction.rule(TABLE, "allowed", *allowing, _GRANT, userdata=userdata)
+    for judging in _judging(mark):
+        transaction.rule(TABLE, "judge", *judging)
+
+
+def _judging(granted: bytes) -> Iterator[tuple[bytes, ...]]:
     yield expression.meta(expression.META_OIFNAME), expression.equal(interface("lo")), _ACCEPT
     yield (
         *_family(4),
@@ -134,16 +178,19 @@ def _judging() -> Iterator[tuple[bytes, ...]]:
         _REFUSE,
     )
     yield *_family(6), expression.extension_header(_ROUTING_HEADER), expression.equal(b"\1"), _REFUSE
-    yield _STATE, *expression.any_bit(expression.CT_STATE_ESTABLISHED), _ACCEPT
+    established = (_STATE, *expression.any_bit(expression.CT_STATE_ESTABLISHED))
+    direction, mark = (expression.connection(key) for key in (expression.CT_DIRECTION, expression.CT_MARK))
+    yield *established, direction, expression.equal(expression.CT_REPLY), _ACCEPT
+    yield *established, mark, expression.equal(granted), _ACCEPT
     # Related connections are not accepted: conntrack's helpers read what a container writes.
     for protocol in (_ICMP, _ICMPV6):
         related = expression.any_bit(expression.CT_STATE_RELATED)
         yield _PROTOCOL, expression.equal(bytes((protocol,))), _STATE, *related, _ACCEPT
     kind = expression.payload(expression.PAYLOAD_TRANSPORT_HEADER, 0, 1)
     yield _PROTOCOL, expression.equal(bytes((_ICMPV6,))), kind, expression.lookup("necessary"), _ACCEPT
-    mark = expression.meta(expression.META_MARK), expression.equal(MARK.to_bytes(4, sys.byteorder))
+    marked = expression.meta(expression.META_MARK), expression.equal(MARK.to_bytes(4, sys.byteorder))
     for name in ("tcp", "udp"):
-        yield *mark, *_protocol(name), _PORT, expression.equal(_DNS_PORT), _ACCEPT
+        yield *marked, *_protocol(name), _PORT, expression.equal(_DNS_PORT), _ACCEPT
     yield (expression.jump("allowed"),)
     yield (_REFUSE,)
 
@@ -161,22 +208,22 @@ def _refusing() -> Iterator[tuple[bytes, ...]]:
     yield (expression.prohibit(),)
 
 
-def _allow(transaction: Transaction, rules: Sequence[Rule]) -> None:
-    for name in _sets(rules):
-        key = IPV4_ADDR if name.endswith("4") else IPV6_ADDR
-        transaction.set(TABLE, name, key, size=MOST_ADDRESSES, timed=True)
+def _allowing(rules: Sequence[Rule]) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
+    """Yield what the chain of allowed things compares, with a comment that tells it from others."""
     done: set[str] = set()
     for rule in rules:
         if rule.subnet is not None:
-            mask = rule.subnet.netmask.packed
-            within = expression.masked(mask), expression.equal(rule.subnet.network_address.packed)
-            of = rule.subnet.version
-            transaction.rule(TABLE, "allowed", *_family(of), *_ports(rule), _destination(of), *within, _ACCEPT)
+            version = rule.subnet.version
+            within = (
+                expression.masked(rule.subnet.netmask.packed),
+                expression.equal(rule.subnet.network_address.packed),
+            )
+            yield write_comment(str(rule)), (*_family(version), *_ports(rule), _destination(version), *within)
         elif (name := _set_name(rule)) not in done:
             done.add(name)
-            for version in _FAMILIES:
-                known = _destination(version), expression.lookup(f"{name}{version}")
-                transaction.rule(TABLE, "allowed", *_family(version), *_ports(rule), *known, _ACCEPT)
+            for of in _FAMILIES:
+                known = _destination(of), expression.lookup(f"{name}{of}")
+                yield write_comment(f"{name}{of}"), (*_family(of), *_ports(rule), *known)
 
 
 def _sets(rules: Iterable[Rule]) -> list[str]:
@@ -185,7 +232,7 @@ def _sets(rules: Iterable[Rule]) -> list[str]:
 
 
 def _set_name(rule: Rule) -> str:
-    return f"names-{rule.protocol or 'all'}-{rule.first}-{rule.last}-"
+    return f"{_NAMES}{rule.protocol or 'all'}-{rule.first}-{rule.last}-"
 
 
 def _ports(rule: Rule) -> tuple[bytes, ...]:

@@ -20,7 +20,7 @@ from .conftest import Proa
 
 # Flags of Proa's own.
 _RUN = {"egress", "ephemeral", "health-on-failure", "publish-policy"}
-OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}, "update": {"publish-add", "publish-rm"}}
+OWN = {"run": _RUN, "create": _RUN, "volume create": {"name"}, "update": {"egress", "publish-add", "publish-rm"}}
 # Docker's help has a wrong or no usage line there.
 USAGES = {"builder prune": "", "completion fish": "", "completion zsh": ""}
 

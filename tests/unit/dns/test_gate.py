@@ -312,8 +312,9 @@ def test_other_rules_open_and_close_names(tmp_path: Path) -> None:
         web = Guarded(server, upstream, "allow=example.org:443", "allow=a.example.net:80")
         ask(web.namespace, "example.org")
         ask(web.namespace, "a.example.net")
-        old, web.rules = web.rules, parse(["allow=example.org:444", "allow=*.test:80"])
-        inside(web.namespace, lambda: egress_table.change(old, web.rules))
+        web.rules = parse(["allow=example.org:444", "allow=*.test:80"])
+        inside(web.namespace, lambda: egress_table.change(web.rules))
+        assert web.open("example.org").keys() == {"192.0.2.1", "192.0.2.2"}
         web.put()
         assert web.open("example.org").keys() == {"192.0.2.1", "192.0.2.2"}  # not asked for again
         assert web.open("*.test") == {}

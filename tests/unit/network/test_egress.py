@@ -114,6 +114,7 @@ def test_too_many_rules() -> None:
 
 # --- packets --------------------------------------------------------------------------------------------
 
+CLOSED = "ConnectionRefusedError"
 HERE4, THERE4, HERE6, THERE6 = "10.0.0.1", "10.0.0.2", "fd01::1", "fd01::2"
 
 
@@ -141,7 +142,7 @@ def serving(other: int, *ports: int) -> Iterator[None]:
             server.close()
 
 
-def attempt(address: str, port: int, kind: int = socket.SOCK_STREAM) -> str:
+def attempt(address: str, port: int, kind: int = socket.SOCK_STREAM, seconds: float = 1) -> str:
     """ "" if something can be sent there, else the error, which has to come at once."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     began = time.monotonic()
@@ -151,7 +152,7 @@ def attempt(address: str, port: int, kind: int = socket.SOCK_STREAM) -> str:
             client.connect((address, port))
             client.send(b"x")
         except OSError as error:
-            assert time.monotonic() - began < 1, error
+            assert time.monotonic() - began < seconds, error
             return type(error).__name__
         return ""
 
@@ -257,7 +258,7 @@ def test_who_comes_is_answered() -> None:
         client.close()
         accepted.close()
     assert inside(other, lambda: raw_ping(HERE4))
-    assert inside(_others[other], lambda: attempt(HERE6, 7000)) == "ConnectionRefusedError"  # ND works
+    assert inside(_others[other], lambda: attempt(HERE6, 7000, seconds=5)) == CLOSED  # neighbours are found
 
 
 @pytest.mark.usefixtures("root")
@@ -285,11 +286,12 @@ def test_what_is_forwarded_is_judged_as_well() -> None:
         assert not inside(first, lambda: connect("10.1.0.2", timeout=0.5))
 
 
-def open_address(sets: Sequence[str], address: str, seconds: int) -> None:
+def open_address(sets: Sequence[str], address: str, seconds: int, name: str = "") -> None:
     packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
     transaction = Transaction()
+    version = "4" if len(packed) == 4 else "6"
     for each in sets:
-        transaction.timed_elements(egress_table.TABLE, f"{each}{4 if len(packed) == 4 else 6}", {packed: seconds})
+        transaction.timed_elements(egress_table.TABLE, each + version, {packed: seconds}, name)
     with Nftables() as nftables:
         nftables.commit(transaction)
 
@@ -321,19 +323,48 @@ def test_names_are_sets_that_somebody_fills() -> None:
 @private_network
 def test_rules_change() -> None:
     other = other_host()
-    old = parse(["allow=example.org:80", f"allow={THERE4}:81"])
-    new = parse(["allow=example.org:80", "allow=a:82", f"allow={THERE4}:83"])
+    old = parse(["allow=example.org:80", "allow=gone.test:80", f"allow={THERE4}:81"])
+    new = parse(["allow=*.org:80", "allow=example.org:82", f"allow={THERE4}:83"])
+    egress_table.change(old)  # there is no table
     egress_table.install(old)
     egress_table.install(new)  # they are there
-    open_address(egress_table.names(old)["example.org"], THERE4, 60)
+    open_address(egress_table.names(old)["example.org"], THERE4, 60, "example.org")
+    open_address(egress_table.names(old)["gone.test"], THERE6, 60, "gone.test")
     with serving(other, 80, 81, 82, 83):
-        assert [attempt(THERE4, port) for port in (80, 81, 83)] == ["", "", "ConnectionRefusedError"]
-        egress_table.change(old, new)
-        assert [attempt(THERE4, port) for port in (80, 81, 83)] == [*2 * ["ConnectionRefusedError"], ""]
-        open_address(egress_table.names(new)["a"], THERE4, 60)
-        assert attempt(THERE4, 82) == ""
-        egress_table.change(new, [])
-        assert [attempt(THERE4, port) for port in (80, 82, 83)] == 3 * ["ConnectionRefusedError"]
+        assert [attempt(THERE4, port) for port in (80, 81, 82, 83)] == ["", "", CLOSED, CLOSED]
+        assert attempt(THERE6, 80) == ""
+        egress_table.change(new)
+        assert [attempt(THERE4, port) for port in (80, 81, 82, 83)] == ["", CLOSED, "", ""]
+        assert attempt(THERE6, 80) == CLOSED
+        egress_table.change(new)
+        egress_table.change([])
+        assert [attempt(THERE4, port) for port in (80, 82, 83)] == 3 * [CLOSED]
+
+
+@pytest.mark.usefixtures("root")
+@private_network
+def test_a_change_ends_connections_that_are_not_allowed_any_more() -> None:
+    """Not those that are, nor those of others that came in."""
+    other = other_host()
+    install(f"allow={THERE4}:80", f"allow={THERE4}:81")
+    with serving(other, 80, 81), socket.create_server(("0.0.0.0", 7000)) as server:
+        stays, ends = (socket.create_connection((THERE4, port), 5) for port in (80, 81))
+        client = inside(other, lambda: socket.create_connection((HERE4, 7000), 5))
+        came, _ = server.accept()
+        for connection in (stays, ends):
+            connection.sendall(b"x")
+        egress_table.change(parse([f"allow={THERE4}:80"]))
+        came.sendall(b"still here")
+        assert client.recv(100) == b"still here"
+        stays.sendall(b"x")
+        ends.sendall(b"x")
+        with pytest.raises(ConnectionResetError):
+            ends.recv(1)
+        time.sleep(0.1)
+        stays.sendall(b"x")
+        assert (6, THERE4, 80) not in refused()
+        for each in (stays, ends, client, came):
+            each.close()
 
 
 @pytest.mark.usefixtures("root")

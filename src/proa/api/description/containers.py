@@ -20,6 +20,7 @@ from proa.api.description.operation import (
     text,
 )
 from proa.api.types.containers import CreateBody, ExecConfig, ExecStart
+from proa.api.types.egress import EgressChange
 from proa.api.types.host_config import HostConfig
 from proa.api.types.ports import PortsChange
 from proa.engine.containers.wait import CONDITIONS
@@ -144,6 +145,10 @@ OPERATIONS: dict[str, Operation] = {
             flag("start", "Start them"),
         ),
         answers=CREATED,
+    ),
+    "containers.egress:change": Operation(
+        "Let a container reach what these rules allow, instead of those that it has, at once if it runs",
+        body=EgressChange,
     ),
     "containers.archive:export": Operation("Read a container's whole root as tar", answers={200: BYTES}),
     "containers.archive:status": Operation(

@@ -1,4 +1,4 @@
-"""`proa update`: other limits and another restart policy for containers."""
+"""`proa update`: other limits, restart policies, published ports and egress rules for containers."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _FIELDS = {
 }  # fmt: skip
 _FLAGS = (
     *(flag for flag in FLAGS if flag[0] in _FIELDS),
+    ("egress", "", "list", "What the container may reach instead, at once: what run --egress takes"),
     ("restart", "", "string", "When to restart the container after it ends"),
     ("publish-add", "", "list", "Publish a port, at once: what run -p takes"),
     ("publish-rm", "", "list", "Publish a port of the container no more: '80', '53/udp', '8080:80'"),
@@ -42,7 +43,8 @@ def _run(invocation: Invocation) -> int:
     if invocation.options.given("restart"):
         body["RestartPolicy"] = restart_policy(invocation["restart"])
     ports = _ports(invocation)
-    if not body and not ports:
+    egress = invocation["egress"]
+    if not body and not ports and not egress:
         raise InvalidArgument("you must provide one or more flags when using this command")
     warnings: list[str] = []
 
@@ -52,6 +54,8 @@ def _run(invocation: Invocation) -> int:
             warnings.extend(answer.get("Warnings") or [])
         if ports:
             invocation.client.post(f"/proa/containers/{name}/ports", ports)
+        if egress:
+            invocation.client.post(f"/proa/containers/{name}/egress", {"Rules": egress})
 
     code = each(invocation, act)
     for warning in warnings:

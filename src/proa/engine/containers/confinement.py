@@ -75,7 +75,7 @@ def check(containers: Containers, options: ContainerOptions) -> None:
     for option in options.security_opt:
         word = option.replace(":", "=", 1) if "=" not in option else option
         if word.startswith("seccomp=") and word != "seccomp=builtin":
-            reason = "the default filter closes sockets that are no business of the rules (AF_VSOCK, io_uring)"
+            reason = "the default one closes what the rules do not see (AF_VSOCK, io_uring)"
             raise _refused("--security-opt seccomp", whose, reason)
         if word == "systempaths=unconfined":
             raise _refused("--security-opt systempaths=unconfined", whose, _HOST)

@@ -24,6 +24,7 @@ from proa.engine.containers import (
     changes,
     commit,
     create,
+    egress_update,
     ending,
     files,
     links,
@@ -61,7 +62,7 @@ from proa.engine.networks import remove as remove_network
 from proa.engine.networks.egress import EgressRules
 from proa.engine.networks.networks import Networks
 from proa.engine.networks.resolution import Resolution
-from proa.engine.options import ContainerOptions, EndpointOptions, PortBinding, Resources, RestartPolicy
+from proa.engine.options import ContainerOptions, Egress, EndpointOptions, PortBinding, Resources, RestartPolicy
 from proa.engine.records import Container, Status
 from proa.engine.requests import AttachRequest, Created, ExitStatus
 from proa.engine.runtimes import Runtimes
@@ -177,6 +178,9 @@ class Containers:
 
     async def change_ports(self, name: str, add: list[PortBinding], remove: list[PortBinding]) -> None:
         await republish.change(self, self.get(name), add, remove)
+
+    async def change_egress(self, name: str, wanted: Egress) -> None:
+        await egress_update.change(self, self.get(name), wanted)
 
     async def pause(self, name: str) -> None:
         await stop.pause(self, self.get(name))
@@ -307,9 +311,7 @@ class Containers:
     def directory(self, record: Container) -> Path:
         """Where a container's files are: on disk, or in the memory of its shim if it is ephemeral."""
         run = self.runs.get(record.id)
-        if run and run.memory:
-            return Path(run.memory)
-        return self.settings.container_directory(record.id)
+        return Path(run.memory) if run and run.memory else self.settings.container_directory(record.id)
 
     def overlay(self, record: Container, directory: Path) -> dict[str, Any]:
         """Return the runtime's description of the container's root; its writable directories are made."""
@@ -351,11 +353,9 @@ class Containers:
                 continue
             attributes = {"driver": point.driver or "local", "container": record.id}
             if action == "mount":
-                attributes |= {
-                    "destination": point.destination,
-                    "read/write": "true" if point.read_write else "false",
-                    "propagation": point.propagation,
-                }
+                writable = "true" if point.read_write else "false"
+                attributes |= {"destination": point.destination, "propagation": point.propagation}
+                attributes["read/write"] = writable
             self.events.emit("volume", action, point.name, attributes)
 
     def deliver(self, identifier: str) -> None:

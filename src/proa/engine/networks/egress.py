@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 EVENT = "egress_refused"
 _AT_ONCE, _PER_SECOND = 20.0, 2.0  # events of one container
 _Result = TypeVar("_Result")
+_log = logging.getLogger(__name__)
 
 
 def rules(options: Egress) -> list[Rule]:
@@ -95,11 +97,21 @@ class EgressRules:
         if record.options.egress is not None:
             await self._within(record, namespace, egress_table.require)
 
-    async def change(self, record: Container, options: Egress) -> None:
-        """Let other rules hold for a running container; raises `KernelError`, and the old ones stay."""
+    async def apply(self, record: Container) -> None:
+        """Let the rules of a running container's record hold; raises `KernelError`, and others go on to hold."""
         assert record.options.egress is not None
-        old, new = rules(record.options.egress), rules(options)
-        await self._within(record, f"/proc/{record.state.pid}/ns/net", lambda: egress_table.change(old, new))
+        found = rules(record.options.egress)
+        namespace = f"/proc/{record.state.pid}/ns/net"
+        await self._within(record, namespace, lambda: egress_table.change(found))
+
+    async def mend(self) -> None:
+        """Finish changes that an earlier engine was killed in."""
+        for record in self._containers().all():
+            if record.running and record.options.egress is not None:
+                try:
+                    await self.apply(record)
+                except KernelError as error:
+                    _log.warning("container %s: %s", record.id, error)
 
     async def _within(self, record: Container, namespace: str, work: Callable[[], _Result]) -> _Result:
         try:
