@@ -115,6 +115,17 @@ def test_init_reaps(client: Client) -> None:
     assert out.splitlines()[-1] != "sh"
 
 
+@pytest.mark.parametrize("length", [1, 170, 100_000], ids=["short", "longer than ours was", "cut"])
+def test_init_shows_the_command_and_nothing_of_the_host(client: Client, length: int) -> None:
+    words = ["sh", "-c", "cat /proc/1/cmdline; echo; cat /proc/1/environ; true", "x" * length]
+    # with this capability the container may read what else the process was executed with
+    out = client.ok("run", "--rm", "--init", "--cap-add", "SYS_PTRACE", BUSYBOX, *words).replace("\0", " ")
+    shown, _, variables = out.partition("\n")
+    expected = " ".join(("proa-init --", *words))
+    assert expected.startswith(shown.rstrip()) and len(shown.rstrip()) > min(len(expected) - 1, 200), out
+    assert not variables.strip(" x\n"), variables  # a long command runs over into what held them
+
+
 def test_init_passes_status_and_signals(client: Client) -> None:
     assert client("run", "--rm", "--init", BUSYBOX, "sh", "-c", "exit 6").code == 6
     name = client.detached("--init", BUSYBOX, "sleep", "100")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 
+from proa.linux import command_line
+
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -27,6 +29,7 @@ def run(executable: str, args: list[str], environment: dict[str, str]) -> NoRetu
     child = os.fork()
     if child == 0:
         _start(executable, args, environment)
+    command_line.show(["proa-init", "--", *args])
     # The parent keeps only what reports: a program must see end of file when its peer closes.
     for fd in (0, 1, 2):
         os.close(fd)

@@ -18,7 +18,7 @@ import sys
 
 from proa import cgroups
 from proa.cgroups import v1
-from proa.linux import capabilities, mount, packets, process
+from proa.linux import capabilities, command_line, mount, packets, process
 from proa.shim import shim
 
 CONTROL_FD = 3
@@ -43,6 +43,7 @@ def main() -> None:
     if cgroups.detect() == "v1":
         v1.hierarchies()  # read the mount table once, here, instead of in every shim
     capabilities.bounding_set()  # and this
+    command_line.remember()  # and this, which a container's own /proc need not show
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page it touches
     gc.disable()
