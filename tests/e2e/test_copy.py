@@ -258,6 +258,42 @@ def test_export_replaces_nothing_but_files(client: Client, box: str, tmp_path: P
     assert link.is_symlink()
 
 
+def test_what_the_kernel_makes_up(docker: Client, api: Api, tmp_path: Path) -> None:
+    """Files in /sys and /proc do not know their size, and some may not be read. dockerd copies none at all."""
+    name = docker.detached(BUSYBOX, "sleep", "1000")
+    docker.ok("cp", f"{name}:/proc/1/cmdline", str(tmp_path / "cmdline"))
+    assert (tmp_path / "cmdline").read_bytes() == b"sleep\0001000\0"
+    docker.ok("cp", f"{name}:/sys/class/net/lo/.", str(tmp_path / "lo"))
+    assert (tmp_path / "lo/mtu").read_text() == "65536\n"
+    assert not (tmp_path / "lo/duplex").exists()  # a loopback has none, and says so with an error
+    docker.fails("cp", f"{name}:/sys/class/net/lo/duplex", str(tmp_path), match="read duplex: invalid argument")
+    answer = api.get(f"/containers/{name}/archive", path="/sys/class/net/lo/duplex")
+    assert answer.status == 400, answer
+
+
+def test_a_followed_link_keeps_its_name(client: Client, box: str, tmp_path: Path) -> None:
+    client.ok("cp", "-L", f"{box}:/ld", str(tmp_path))
+    client.ok("cp", "-L", f"{box}:/d/lf", str(tmp_path))
+    client.ok("cp", "-L", f"{box}:/d/lf", str(tmp_path / "renamed"))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["ld", "lf", "renamed"]
+    assert (tmp_path / "ld/f").read_text() == (tmp_path / "lf").read_text() == "hi\n"
+    (tmp_path / "ahead").symlink_to("nowhere")
+    client.fails("cp", "-L", str(tmp_path / "ahead"), f"{box}:/out", match=f"lstat {tmp_path}/nowhere: no such")
+
+
+def test_links_that_lead_out_of_a_tree(proa: Client, tmp_path: Path) -> None:
+    """They are copied as they are, as docker 28.5 does and 28.2 refused to. -L is for the named path alone."""
+    box = begin(proa, "running")
+    source = tmp_path / "source"
+    source.mkdir()
+    links = {"outside": "../../../../etc/passwd", "absolute": "/etc", "missing": "nowhere"}
+    for name, target in links.items():
+        (source / name).symlink_to(target)
+    proa.ok("cp", "-L", str(source), f"{box}:/out")
+    proa.ok("cp", "-L", f"{box}:/out/source", str(tmp_path / "back"))
+    assert {each.name: str(each.readlink()) for each in (tmp_path / "back").iterdir()} == links
+
+
 def test_why_a_link_cannot_be_followed(client: Client, box: str, tmp_path: Path) -> None:
     for path in ("/d/f/", "/d/f/x"):
         client.fails("cp", "-L", f"{box}:{path}", str(tmp_path), match="Error response from daemon: .*d/f")

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Collection
 
-from proa.archive.members import Members
+from proa.archive.members import Members, Refused
 from proa.archive.tree import entries, opened
 from proa.archive.writer import Writer
 from proa.errors import KernelError
@@ -73,8 +73,8 @@ def _add(members: Members, directory: int | None, name: bytes, path: bytes, stat
         return
     try:
         members.add(directory, name, path, status)
-    except FileNotFoundError:
-        return  # it vanished meanwhile
+    except (FileNotFoundError, Refused):
+        return  # it vanished meanwhile, or is nothing to read
 
 
 def _add_directory(members: Members, top: int, child: bytes, path: bytes) -> bool:

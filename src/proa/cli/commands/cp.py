@@ -66,6 +66,7 @@ def _out(invocation: Invocation, container: str, source: str, target: str, count
     from proa.cli.copying.output import written
 
     client = invocation.client
+    asked = places.base(source)  # a link's own name, whatever it leads to
     if invocation["follow-link"]:
         source = _followed(source, _status(invocation, container, source))
     if target != "-":
@@ -81,7 +82,7 @@ def _out(invocation: Invocation, container: str, source: str, target: str, count
     mode = _decoded(response.headers[_STAT])["mode"]
     there = places.Place(source, exists=True, is_directory=bool(mode & _DIRECTORY))
     into, name = places.arrange(there, places.local(target, follow=True))
-    rename = places.renamer(places.base(source), name)
+    rename = places.renamer(places.base(source), name or asked)
     unpacked(response.chunks(), into, rename, owners=invocation["archive"], counted=counter.add)
 
 
@@ -101,7 +102,8 @@ def _into(invocation: Invocation, source: str, container: str, target: str, coun
     follow = invocation["follow-link"]
     here = places.local(source, follow=follow)
     if not here.exists:
-        raise InvalidArgument(f"lstat {os.path.abspath(source)}: no such file or directory")
+        missing = os.path.realpath(source) if follow else os.path.abspath(source)
+        raise InvalidArgument(f"lstat {missing}: no such file or directory")
     directory, name = places.arrange(here, destination)
     archive = packed(source, name or places.base(source), follow=follow)
     _put(invocation, container, directory, counter.counted(archive))

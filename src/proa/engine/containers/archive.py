@@ -59,18 +59,26 @@ async def status(containers: Containers, record: Container, path: str) -> PathSt
 async def read(
     containers: Containers, record: Container, path: str
 ) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
-    """Give what `path` is and the archive of it."""
+    """Give what `path` is and the archive of it. What goes wrong before there is a first piece of it, raises."""
     flow = Outflow()
     loop = asyncio.get_running_loop()
     found: asyncio.Future[PathStat] = loop.create_future()
 
     def work(root: int) -> None:
         status = _status(root, record, path)
-        loop.call_soon_threadsafe(found.set_result, status)
         parent, name = _parent(root, record, path)
+        begun = False
+
+        def put(piece: bytes) -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                loop.call_soon_threadsafe(found.set_result, status)
+            flow.put(piece)
+
         try:
             with _explained():
-                write_entry(parent, os.fsencode(name), _base(path), flow.put)
+                write_entry(parent, os.fsencode(name), _base(path), put)
         finally:
             os.close(parent)
 
