@@ -261,8 +261,6 @@ def _settings(options: dict[str, Any]) -> Settings:
             raise InvalidArgument(f"unable to configure the daemon: invalid max concurrent {name}: {most}")
         if most == 0:
             setattr(settings, f"max_concurrent_{name}", getattr(Settings(), f"max_concurrent_{name}"))
-    settings.data_root = settings.data_root.absolute()
-    settings.exec_root = settings.exec_root.absolute()
     return settings
 
 

@@ -40,7 +40,7 @@ class AddressPool(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """Settings of one engine; several engines differ in `data_root` and `exec_root`."""
+    """Settings of one engine; engines differ in `data_root` and `exec_root`. Either may be given as text."""
 
     data_root: Path = Path("/var/lib/proa")
     exec_root: Path = Path("/run/proa")
@@ -71,6 +71,9 @@ class Settings(msgspec.Struct, kw_only=True):
     log_options: dict[str, str] = {}  # of containers whose driver is `log_driver`
 
     def __post_init__(self) -> None:
+        # shims and mounts outlive the working directory that a relative path would count from
+        self.data_root = Path(self.data_root).absolute()
+        self.exec_root = Path(self.exec_root).absolute()
         for what, addresses in (
             ("address to publish ports at", [self.ip] if self.ip else []),
             ("DNS server", self.dns),
