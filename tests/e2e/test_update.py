@@ -59,6 +59,33 @@ def test_nonsense_changes_nothing(client: Client, api: Api, flags: tuple[str, ..
     assert host_config(api, name) == before
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("update", {"Memory": 1}, 400),
+        ("update", {"RestartPolicy": {"Name": "bogus"}}, 400),
+        ("update", {"CpusetCpus": "a"}, 400),
+        ("update", {"Memory": "x"}, 400),
+        ("update", {"MemorySwap": 100 << 20}, 404),  # may make sense with the memory that a container has
+        ("update", {}, 404),
+        ("kill?signal=NOPE", None, 400),
+        ("kill?signal=99", None, 400),
+        ("kill?signal=HUP", None, 404),
+        ("stop?signal=NOPE", None, 404),
+    ],
+)
+def test_nonsense_comes_before_a_missing_container(api: Api, path: str, body: Any, status: int) -> None:
+    """The order is dockerd 28.5's."""
+    answer = api.request("POST", f"/containers/nosuch/{path}", body)
+    assert answer.status == status, answer
+    assert ("No such container" in answer.json["message"]) == (status == 404), answer
+
+
+def test_an_update_of_nothing(docker: Client, api: Api) -> None:
+    name = docker.detached(BUSYBOX, "sleep", "1000")
+    assert api.request("POST", f"/containers/{name}/update").json == {"Warnings": None}
+
+
 def test_what_the_kernel_refuses_is_taken_back(client: Client, api: Api) -> None:
     """A limit below what is used; v2 would rather kill, so only v1 refuses: either way record and kernel agree."""
     fill = "dd if=/dev/zero of=/dev/shm/x bs=1M count=30 2>/dev/null; echo full; sleep 1000"

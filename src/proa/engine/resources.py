@@ -101,60 +101,67 @@ def _block_io(limits: Resources) -> dict[str, Any]:
 
 
 def validate(options: ContainerOptions) -> None:
-    """Raise `InvalidArgument` in Docker's words for limits that make no sense."""
-    limits = options.resources
+    """Raise `InvalidArgument` in Docker's words for options that make no sense."""
+    validate_limits(options.resources)
+    if options.resources.memory == 0 and options.resources.memory_swap > 0:
+        raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")
+    if not -1000 <= options.oom_score_adj <= 1000:
+        raise InvalidArgument(f"Invalid value {options.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+    rlimits(options.ulimits)
+
+
+def validate_limits(limits: Resources) -> None:
+    """Raise `InvalidArgument` in Docker's words for limits that make no sense, whatever the others are."""
     if 0 < limits.memory < MINIMUM_MEMORY:
         raise InvalidArgument("Minimum memory limit allowed is 6MB")
     if limits.memory > 0 and 0 < limits.memory_swap < limits.memory:
         raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if limits.memory == 0 and limits.memory_swap > 0:
-        raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")
     if limits.memory_swappiness != -1 and not 0 <= limits.memory_swappiness <= 100:
         raise InvalidArgument(f"Invalid value: {limits.memory_swappiness}, valid memory swappiness range is 0-100")
     if limits.nano_cpus and (limits.cpu_period or limits.cpu_quota):
         raise InvalidArgument(
-            "Conflicting options: Nano CPUs and CPU Period cannot both be set."
+            "Conflicting options: Nano CPUs and CPU Period cannot both be set"
             if limits.cpu_period
-            else "Conflicting options: Nano CPUs and CPU Quota cannot both be set."
+            else "Conflicting options: Nano CPUs and CPU Quota cannot both be set"
         )
     processors = len(os.sched_getaffinity(0))
     if not 0 <= limits.nano_cpus <= processors * 10**9:
         raise InvalidArgument(
             f"range of CPUs is from 0.01 to {processors:.2f}, as there are only {processors} CPUs available"
         )
-    _check_set("CPUs", limits.cpuset_cpus, "/sys/devices/system/cpu/online")
-    _check_set("memory nodes", limits.cpuset_mems, "/sys/devices/system/node/online")
+    _check_set("cpus", limits.cpuset_cpus, "CPUs", "/sys/devices/system/cpu/online")
+    _check_set("mems", limits.cpuset_mems, "memory nodes", "/sys/devices/system/node/online")
     if limits.blkio_weight and not 10 <= limits.blkio_weight <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
-    if not -1000 <= options.oom_score_adj <= 1000:
-        raise InvalidArgument(f"Invalid value {options.oom_score_adj}, range for oom score adj is [-1000, 1000]")
-    rlimits(options.ulimits)
 
 
-def _check_set(kind: str, wanted: str, source: str) -> None:
-    """Refuse processors or memory nodes ("0-3,7") that this host does not have."""
+def _check_set(kind: str, wanted: str, word: str, source: str) -> None:
+    """Refuse processors or memory nodes ("0-3,7"; cpuset(7), "List format") that this host does not have."""
     if not wanted:
         return
     try:
         numbers = _members(wanted)
-    except ValueError:
-        raise InvalidArgument(f"Invalid value {wanted} for cpuset {kind.removeprefix('memory ')}") from None
+    except ValueError as error:
+        raise InvalidArgument(f"Invalid value {wanted} for cpuset {kind}: {error}") from None
     try:
         available = Path(source).read_text().strip()
     except FileNotFoundError:
         available = "0"  # a kernel without NUMA has one node
     if not numbers <= _members(available):
-        raise InvalidArgument(f"Requested {kind} are not available - requested {wanted}, available: {available}")
+        raise InvalidArgument(f"Requested {word} are not available - requested {wanted}, available: {available}")
 
 
 def _members(text: str) -> set[int]:
     members: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        low = int(first)
-        high = int(last) if dash else low
-        if not 0 <= low <= high < _MAX_PROCESSORS:
-            raise ValueError(text)
+        if not all(each.isascii() and each.isdecimal() for each in (first, last if dash else first)):
+            raise ValueError(f"invalid format: {text}")
+        low, high = int(first), int(last or first)
+        if high > _MAX_PROCESSORS:
+            raise ValueError(f"value of out range, maximum is {_MAX_PROCESSORS}")  # Docker's spelling
+        if high < low:
+            raise ValueError(f"invalid format: {text}")
         members.update(range(low, high + 1))
     return members
 

@@ -5,9 +5,6 @@ The engine itself checks what needs images, containers or the host (`engine/cont
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from proa.api.translate import egress, endpoints, ports, supervision
 from proa.api.translate.mounts import mounts
 from proa.api.translate.unsupported import refuse
@@ -103,7 +100,7 @@ def limits(host: wire.HostConfig) -> engine.Resources:
         memory_reservation=_reservation(host),
         memory_swappiness=-1 if host.memory_swappiness is None else host.memory_swappiness,
         oom_kill_disable=bool(host.oom_kill_disable),
-        nano_cpus=_nano_cpus(host.nano_cpus),
+        nano_cpus=host.nano_cpus,
         cpu_shares=_not_negative(
             host.cpu_shares, f"invalid CPU shares ({host.cpu_shares}): value must be a positive integer"
         ),
@@ -111,8 +108,8 @@ def limits(host: wire.HostConfig) -> engine.Resources:
         cpu_quota=_quota(host.cpu_quota),
         cpu_realtime_period=host.cpu_realtime_period,
         cpu_realtime_runtime=host.cpu_realtime_runtime,
-        cpuset_cpus=_cpu_set(host.cpuset_cpus, "cpus"),
-        cpuset_mems=_cpu_set(host.cpuset_mems, "mems"),
+        cpuset_cpus=host.cpuset_cpus,
+        cpuset_mems=host.cpuset_mems,
         pids_limit=_pids_limit(host.pids_limit),
         blkio_weight=host.blkio_weight,
         blkio_weight_device=[
@@ -149,51 +146,6 @@ def _quota(quota: int) -> int:
 def _pids_limit(limit: int | None) -> int:
     """0 and negative ones are no limit, which `update` must tell from none that is given."""
     return 0 if limit is None else (limit if limit > 0 else -1)
-
-
-def _nano_cpus(nano_cpus: int) -> int:
-    count = os.cpu_count() or 1
-    if nano_cpus < 0 or nano_cpus > count * 10**9:
-        raise InvalidArgument(
-            f"range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
-        )
-    return nano_cpus
-
-
-# What `--cpuset-…` chooses from: Docker's word for it, and the kernel's list (cpuset(7)).
-_CPU_SETS = {
-    "cpus": ("CPUs", Path("/sys/devices/system/cpu/online")),
-    "mems": ("memory nodes", Path("/sys/devices/system/node/online")),
-}
-
-
-def _cpu_set(text: str, kind: str) -> str:
-    """Check a list of CPUs or memory nodes, "0-2,4": its form, and that this host has them."""
-    if not text:
-        return text
-    word, path = _CPU_SETS[kind]
-    wanted = _ranges(text)
-    if not wanted:
-        raise InvalidArgument(f"Invalid value {text} for cpuset {kind}")
-    available = path.read_text().strip() if path.exists() else "0"
-    for first, last in wanted:
-        if not any(low <= first and last <= high for low, high in _ranges(available)):
-            raise InvalidArgument(f"Requested {word} are not available - requested {text}, available: {available}")
-    return text
-
-
-def _ranges(text: str) -> list[tuple[int, int]]:
-    """Read a list of numbers and ranges (cpuset(7), "List format"); [] for what is none."""
-    ranges = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        last = last if dash else first
-        if not all(each.isascii() and each.isdecimal() and len(each) < 9 for each in (first, last)):
-            return []
-        if int(last) < int(first):
-            return []
-        ranges.append((int(first), int(last)))
-    return ranges
 
 
 def _throttles(devices: list[wire.ThrottleDevice] | None) -> list[engine.ThrottleDevice]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from proa import cgroups, wording
 from proa.archive.diff import Change
+from proa.engine import names, resources
 from proa.engine.containers import (
     archive,
     attach,
@@ -161,7 +162,8 @@ class Containers:
         self.emit("restart", record)
 
     async def kill(self, name: str, signal: str = "") -> None:
-        await stop.kill(self, self.get(name), signal)
+        number = names.parse_signal(signal or "SIGKILL")  # before the container is looked for, as dockerd does
+        await stop.kill(self, self.get(name), number)
 
     def wait(self, name: str, condition: str = "not-running") -> asyncio.Future[ExitStatus]:
         return self.waiters.add(self.get(name), condition)
@@ -174,6 +176,7 @@ class Containers:
 
     async def update(self, name: str, changes: Resources, policy: RestartPolicy | None = None) -> list[str]:
         """Change limits (what `changes` leaves at its default stays) and the restart policy; return warnings."""
+        resources.validate_limits(changes)
         return await update.update(self, self.get(name), changes, policy)
 
     async def change_ports(self, name: str, add: list[PortBinding], remove: list[PortBinding]) -> None:

@@ -41,7 +41,7 @@ async def _remove(containers: Containers, record: Container, *, force: bool, vol
                 advice = "unpause and then " + advice
             raise Conflict(f'cannot remove container "{record.name}": container is {state}: {advice}')
         if record.running:
-            await stop.kill(containers, record, "SIGKILL")
+            await stop.kill(containers, record)
         if record.running:
             raise Conflict(f"cannot remove container {record.name}: could not kill it: it does not end")
     if record.id in containers.store:  # --rm may have been faster

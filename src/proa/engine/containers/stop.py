@@ -21,9 +21,8 @@ _ENDING = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQU
 _KILL_WAIT = 10.0  # seconds until a SIGKILL must have done its work
 
 
-async def kill(containers: Containers, record: Container, text: str) -> None:
+async def kill(containers: Containers, record: Container, number: int = signal.SIGKILL) -> None:
     """Send a signal to process 1; raises `Conflict` if the container does not run."""
-    number = names.parse_signal(text or "SIGKILL")
     if record.state.status is Status.RESTARTING and await containers.restarts.give_up(record):
         return  # there is nobody to signal, and nobody will be
     if not record.running:
