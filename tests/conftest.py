@@ -30,8 +30,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if foreign:
         config.hook.pytest_deselected(items=foreign)
         items[:] = [item for item in items if item not in foreign]
-    # What forks without an exec comes first: a shim is small and has one thread, as pytest does only now.
-    items.sort(key=lambda item: not item.nodeid.startswith(("tests/unit/shim", "tests/unit/engine/logs")))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """What forks without an exec comes first: a shim is small and has one thread, as pytest does only now.
+
+    What has run beside all others in a virtual machine comes last.
+    """
+    if item.nodeid.startswith(("tests/unit/shim", "tests/unit/engine/logs")):
+        return 0
+    return 2 if item.nodeid.startswith("tests/vm") else 1
 
 
 @pytest.fixture(scope="session")
