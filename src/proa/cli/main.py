@@ -91,7 +91,10 @@ def _report(error: ProaError, debug: bool) -> int:
     except OSError:
         pass  # which is what will be told, if nothing worse
     if text:
-        sys.stderr.write(text + ("\n" + error.hint if error.hint else "") + "\n")
+        try:
+            sys.stderr.write(text + ("\n" + error.hint if error.hint else "") + "\n")
+        except OSError:
+            pass  # nobody listens; the exit code still tells
     return error.status if isinstance(error, Failure) else 1
 
 

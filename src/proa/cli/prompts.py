@@ -18,12 +18,19 @@ _HUB = (
 
 
 def credentials(username: str, password: str, default: str, *, hub: bool) -> tuple[str, str]:
-    """Ask for what is missing; `default` is the name that an empty answer means. Raises `Failure`."""
+    """Ask for what is missing; `default` is the name that an empty answer means. Raises `Failure`.
+
+    Ctrl-C raises `KeyboardInterrupt`, on a line of its own.
+    """
     if not username:
         if hub:
             sys.stdout.write(_HUB)
         _say(f"Username ({default}): " if default else "Username: ")
-        username = _line().strip() or default
+        try:
+            username = _line().strip() or default
+        except KeyboardInterrupt:
+            _say("\n")
+            raise
     if not username:
         raise Failure("Error: Non-null Username Required")
     if not password:

@@ -31,8 +31,12 @@ def default_pipe() -> None:
 
 
 def proxy(send: Callable[[str], None]) -> None:
-    """Call `send(name)` for each signal that this process gets from now on, but for those of its own."""
+    """Call `send(name)` for each signal that this process gets from now on, but for those of its own.
+
+    A closed output is an error from now on, not an end: docker's command line, too, takes all signals to forward.
+    """
     known = names()
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
 
     def forward(number: int, _frame: object) -> None:
         send(known[number])
@@ -43,16 +47,6 @@ def proxy(send: Callable[[str], None]) -> None:
                 _signal.signal(number, forward)
             except (OSError, ValueError):
                 pass  # the C library keeps a few for itself
-
-
-def stop_proxy() -> None:
-    """Let signals do what they do by default again."""
-    for number, name in names().items():
-        if name not in _OWN and not name.startswith("SIGRT"):
-            try:
-                _signal.signal(number, _signal.SIG_DFL)
-            except (OSError, ValueError):
-                pass
 
 
 def on_resize(changed: Callable[[], None]) -> None:

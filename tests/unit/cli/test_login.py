@@ -129,6 +129,18 @@ def test_questions_on_a_terminal(engine: Recorder, tmp_path: Path) -> None:
             assert terminal.wait() == 1
 
 
+@pytest.mark.parametrize("words", [[], ["-u", "me"]], ids=["the name", "the password"])
+def test_ctrl_c_at_a_question(engine: Recorder, tmp_path: Path, words: list[str]) -> None:
+    environment = {**os.environ, "DOCKER_CONFIG": str(tmp_path / "docker"), "DOCKER_HOST": engine.url}
+    with Terminal([*PROGRAM, "login", *words, "reg.example"], environment) as terminal:
+        terminal.expect("(Username|Password): ")
+        terminal.send("\x03")  # the kernel drops what is on its way at that moment, a new line perhaps
+        assert terminal.wait() == 0  # docker 28.5's
+        assert "Error" not in terminal.screen
+        assert terminal.restored
+    assert not engine.asked("POST /auth")
+
+
 def test_logout(engine: Recorder, proa: Proa, path: Path) -> None:
     proa("login", "-u", "me", "-p", "s", "reg.example")
     assert proa("logout", "https://reg.example/") == (0, "Removing login credentials for reg.example\n", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -180,7 +181,12 @@ def test_signals_are_passed_on(engine: Recorder) -> None:
     assert engine.only(f"POST /containers/{ID}/kill").query == {"signal": "SIGTERM"}
 
 
-def test_closed_output_ends_it_like_any_program(engine: Recorder) -> None:
+@pytest.mark.parametrize(
+    ("flags", "both", "code"), [((), False, 1), ((), True, 1), (("--sig-proxy=false",), False, -signal.SIGPIPE)]
+)
+def test_closed_output(engine: Recorder, flags: tuple[str, ...], both: bool, code: int) -> None:
+    """Whoever passes signals on hears of it as an error, as from docker; else it is an end like any program's."""
+
     def flood(connection: socket.socket, _reader: BinaryIO) -> None:
         try:
             while True:
@@ -189,12 +195,15 @@ def test_closed_output_ends_it_like_any_program(engine: Recorder) -> None:
             pass
 
     engine.on(f"POST /containers/{ID}/attach", Reply(101, takes_over=flood))
-    command = [sys.executable, "-I", "-S", str(SCRIPT), "-H", engine.url, "run", "busybox"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-I", "-S", str(SCRIPT), "-H", engine.url, "run", *flags, "busybox"]
+    err = subprocess.STDOUT if both else subprocess.PIPE
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err) as process:
         assert process.stdout
         process.stdout.read(10)
         process.stdout.close()
-        assert process.wait(20) == -13
+        assert process.wait(20) == code
+        if process.stderr:
+            assert process.stderr.read() == (b"write /dev/stdout: broken pipe\n" if code == 1 else b"")
 
 
 def test_terminal_is_refused_without_one(engine: Recorder, proa: Proa, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,10 @@ def _run(invocation: Invocation) -> None:
         from proa.cli.prompts import credentials
 
         default = stored.get("username", "")
-        username, password = credentials(username, password, default, hub=server != hostname(server))
+        try:
+            username, password = credentials(username, password, default, hub=server != hostname(server))
+        except KeyboardInterrupt:
+            return  # nothing was asked for in the end: no failure to docker either
     _login(invocation, {"username": username, "password": password, "serveraddress": server})
 
 
