@@ -50,12 +50,13 @@ def inspect(registry: Registry, name: str) -> dict[str, list[str]]:
 
 
 LEAKY = """
-import os, subprocess, tempfile
+import os, signal, subprocess, tempfile
 
 def test_leave_everything(tmp_path):
     subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", "mount -t tmpfs leaky " + str(tmp_path)
         + " && touch " + tempfile.gettempdir() + "/ready && exec sleep 30"])
     os.open("/", os.O_RDONLY)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     while not os.path.exists(tempfile.gettempdir() + "/ready"):
         pass
 
@@ -66,7 +67,7 @@ def test_skipped():
 
 
 def test_the_leak_check_sees_what_is_left(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that leaves a process, its mount, network namespace, a descriptor, a file fails for each."""
+    """A run that leaves a process, its mount, network namespace, descriptor, handler, file fails for each."""
     monkeypatch.delenv("PROA_MUST_WORK", raising=False)
     pytester.makepyfile(LEAKY)
     pytester.makeconftest(
@@ -85,6 +86,7 @@ def test_the_leak_check_sees_what_is_left(pytester: pytest.Pytester, monkeypatch
             "mounts: ",
             "network namespaces: ",
             "descriptors of pytest: ",
+            "signal handlers of pytest: ",
             "files: ",
         ):
             assert f"  {kind}" in output, kind

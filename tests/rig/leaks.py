@@ -1,7 +1,8 @@
 """What a test run leaves behind: a pytest plugin that looks before and after and fails the run on a leak.
 
 Looked at: mounts of every mount namespace that can be reached, control groups, network namespaces, links,
-nftables tables, loop devices, processes, pytest's own descriptors, and files in the places engines use.
+nftables tables, loop devices, processes, pytest's own descriptors and handlers of signals, and files in the places
+engines use.
 
 On a machine of its own (PROA_MUST_WORK=1, or PROA_LEAKS=all) every difference counts. Elsewhere other
 people's work goes on beside the tests, so there only what carries the mark of this run counts: processes
@@ -14,6 +15,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import tempfile
 import time
 import uuid
@@ -163,6 +165,14 @@ def descriptors() -> Found:
     return {f"{kind} #{count}": kind for kind, total in counts.items() for count in range(total)}
 
 
+def handlers() -> Found:
+    """What pytest itself does at signals: an interrupt has to end it."""
+    return {
+        f"{number} {signal.getsignal(number)}": f"{signal.strsignal(number)}: {signal.getsignal(number)}"
+        for number in signal.valid_signals()
+    }
+
+
 def files() -> Found:
     """Files in the places engines use, and everything in the run's own temporary folder but pytest's."""
     found: Found = {}
@@ -185,10 +195,11 @@ KINDS: dict[str, Callable[[], Found]] = {
     "nftables tables": tables,
     "loop devices": loop_devices,
     "descriptors of pytest": descriptors,
+    "signal handlers of pytest": handlers,
     "files": files,
 }
 # Counts everywhere: these can be told from other people's without doubt.
-CERTAIN = {"processes", "descriptors of pytest"}
+CERTAIN = {"processes", "descriptors of pytest", "signal handlers of pytest"}
 
 
 class LeakCheck:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -37,12 +38,17 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder
 
 
 @pytest.fixture
-def proa(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Proa:
+def proa(capfd: pytest.CaptureFixture[str]) -> Iterator[Proa]:
     """`proa("ps", "-a")`: exit code, standard output and standard error; standard input is empty."""
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
 
     def call(*words: str) -> Outcome:
         code = run(words)
         out, err = capfd.readouterr()
         return Outcome(code, out, err)
 
-    return call
+    yield call
+    # a command that is attached takes all signals, and its process ends with it; this one goes on
+    for number, handler in before.items():
+        if signal.getsignal(number) != handler:
+            signal.signal(number, handler)
