@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import docker  # type: ignore[import-untyped]
 import pytest
 
-from rig.engine import Engine
+from rig.engine import Engine, running
 from rig.registry import Registry
 
 # docker-py leaves sockets of its streams to the garbage collector
@@ -28,13 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def module_engine(registry: Registry) -> Iterator[Engine]:
     """The engine of a module, with busybox."""
-    started = Engine(registry.url)
-    try:
-        answer = started.start().api.post("/images/create", fromImage="busybox", tag="latest")
-        assert answer.status == 200 and b"errorDetail" not in answer.body, answer
+    with running(registry.url, pull="busybox") as started:
         yield started
-    finally:
-        started.stop()
 
 
 @pytest.fixture

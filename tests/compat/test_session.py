@@ -16,7 +16,7 @@ from compat import session
 from compat.flags import uncovered
 from compat.session import Session
 from rig.clients import docker_version, find
-from rig.engine import Engine
+from rig.engine import Engine, running
 from rig.registry import Registry
 
 RECORDED = session.HERE / "recorded"
@@ -24,13 +24,8 @@ RECORDED = session.HERE / "recorded"
 
 @pytest.fixture
 def started(registry: Registry) -> object:
-    engine = Engine(registry.url)
-    try:
-        answer = engine.start().api.post("/images/create", fromImage="busybox", tag="latest")
-        assert answer.status == 200 and b"errorDetail" not in answer.body, answer
+    with running(registry.url, pull="busybox") as engine:
         yield engine
-    finally:
-        engine.stop()
 
 
 def answers(engine: Engine, directory: Path, registry: Registry, group: str) -> list:  # type: ignore[type-arg]

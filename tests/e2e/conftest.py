@@ -10,26 +10,22 @@ import pytest
 
 from rig.api import Api
 from rig.clients import Client
-from rig.engine import Engine
+from rig.engine import Engine, running
 from rig.registry import Registry
 
 
 @pytest.fixture(scope="session")
 def shared_engine(registry: Registry) -> Iterator[Engine]:
     """The engine of the run. Tests use `engine`, which is this one, tidied up after each test."""
-    started = Engine(registry.url)
-    try:
-        yield started.start()
-    finally:
-        started.stop()
+    with running(registry.url) as started:
+        yield started
 
 
 @pytest.fixture
 def engine(shared_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Engine]:
     """The shared engine with busybox pulled; containers and volumes go after the test."""
     if shared_engine.api.get("/images/busybox:latest/json").status != 200:
-        answer = shared_engine.api.post("/images/create", fromImage="busybox", tag="latest")
-        assert answer.status == 200 and b"errorDetail" not in answer.body, answer
+        shared_engine.pull("busybox")
     yield shared_engine
     shared_engine.api.remove_everything()
 
@@ -37,11 +33,30 @@ def engine(shared_engine: Engine, request: pytest.FixtureRequest) -> Iterator[En
 @pytest.fixture
 def fresh_engine(registry: Registry) -> Iterator[Engine]:
     """An engine of the test's own, without images: it may be killed, started again, filled and broken."""
-    started = Engine(registry.url)
-    try:
-        yield started.start()
-    finally:
-        started.stop()
+    with running(registry.url) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def shared_image_engine(registry: Registry) -> Iterator[Engine]:
+    with running(registry.url) as started:
+        yield started
+
+
+@pytest.fixture
+def image_engine(shared_image_engine: Engine) -> Iterator[Engine]:
+    """One engine for all tests about images: each begins without any, and what it gets goes with it."""
+    yield shared_image_engine
+    shared_image_engine.api.remove_everything()
+    shared_image_engine.api.remove_images()
+
+
+@pytest.fixture(params=["docker", "proa"])
+def image_client(image_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Client]:
+    """Both clients in turn, of an engine without images. Nobody is logged in."""
+    made = image_engine.client(request.param)
+    yield made
+    (made.home / "docker/config.json").unlink(missing_ok=True)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rig.api import Answer, Api
-from rig.engine import Engine, eventually
+from rig.engine import eventually, running
 from rig.registry import Registry
 from rig.shapes import Shape, Version, parse, render, shape
 
@@ -88,11 +88,9 @@ ONES_OWN = (
 @pytest.fixture(scope="module")
 def values(registry: Registry) -> Iterator[tuple[Api, dict[str, str]]]:
     """An engine with one object of each kind, and what their addresses need."""
-    engine = Engine(registry.url)
-    try:
-        api = engine.start().api
-        since = time.time()
-        assert api.post("/images/create", fromImage="busybox", tag="latest").status == 200
+    with running(registry.url) as engine:
+        api, since = engine.api, time.time()
+        engine.pull("busybox")
         api.post("/volumes/create", {"Name": "shaped", "Labels": {"l": "1"}})
         for name in ("shaped", "made", "ended"):
             assert api.post("/containers/create", CONTAINER, name=name).status == 201
@@ -105,8 +103,6 @@ def values(registry: Registry) -> Iterator[tuple[Api, dict[str, str]]]:
         api.post(f"/exec/{execution}/start", {"Detach": True})
         eventually(lambda: not api.get(f"/exec/{execution}/json").json["Running"])
         yield api, {"exec": execution, "since": f"{since:.9f}", "until": f"{time.time():.9f}"}
-    finally:
-        engine.stop()
 
 
 def ask(api: Api, name: str, version: Version, values: dict[str, str]) -> Shape:

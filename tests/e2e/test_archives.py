@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +23,15 @@ from rig.terminal import Terminal
 BOX = "busybox:1.36"
 
 
-@pytest.fixture(scope="module")
-def own(registry: Registry) -> Iterator[Engine]:
-    """An engine whose images each test removes."""
-    started = Engine(registry.url)
-    try:
-        yield started.start()
-    finally:
-        started.stop()
+@pytest.fixture
+def client(image_client: Client) -> Client:
+    image_client.ok("pull", "-q", BOX)
+    return image_client
 
 
 def forget(engine: Engine) -> None:
     engine.api.remove_everything()
-    for image in engine.api.get("/images/json").json:
-        engine.api.delete(f"/images/{image['Id']}", force=1)
-
-
-@pytest.fixture(params=["docker", "proa"])
-def client(own: Engine, request: pytest.FixtureRequest) -> Iterator[Client]:
-    made = own.client(request.param)
-    made.ok("pull", "-q", BOX)
-    yield made
-    forget(own)
+    engine.api.remove_images()
 
 
 def run(*command: str | Path, **options: Any) -> str:
@@ -58,14 +45,14 @@ def skopeo(*words: str | Path) -> str:
 
 
 @pytest.mark.parametrize("way", ["pipe", "file"])
-def test_save_and_load(client: Client, own: Engine, tmp_path: Path, way: str) -> None:
+def test_save_and_load(client: Client, image_engine: Engine, tmp_path: Path, way: str) -> None:
     before = json.loads(client.ok("image", "inspect", BOX))[0]
     path = tmp_path / "image.tar"
     if way == "pipe":
         path.write_bytes(client("save", BOX).raw)
     else:
         assert client.ok("save", "-o", str(path), BOX) == ""
-    forget(own)
+    forget(image_engine)
     loaded = client.ok("load", "-i", str(path)) if way == "file" else client.ok("load", stdin=path.read_bytes())
     assert loaded == f"Loaded image: {BOX}\n"
     after = json.loads(client.ok("image", "inspect", BOX))[0]
@@ -76,34 +63,34 @@ def test_save_and_load(client: Client, own: Engine, tmp_path: Path, way: str) ->
     assert client.ok("images", "--digests", "--format", "{{.Repository}} {{.Digest}}") == "busybox <none>\n"
 
 
-def test_several_names(client: Client, own: Engine, tmp_path: Path) -> None:
+def test_several_names(client: Client, image_engine: Engine, tmp_path: Path) -> None:
     client.ok("tag", BOX, "team/box:a")
     client.ok("tag", BOX, "team/box:b")
     client.ok("pull", "-q", "settings")
     path = str(tmp_path / "all.tar")
     client.ok("image", "save", "-o", path, "team/box", "settings")
-    forget(own)
+    forget(image_engine)
     assert client.ok("image", "load", "-i", path).splitlines() == [
         "Loaded image: team/box:a", "Loaded image: team/box:b", "Loaded image: settings:latest",
     ]  # fmt: skip
 
 
-def test_by_identifier(client: Client, own: Engine, tmp_path: Path) -> None:
+def test_by_identifier(client: Client, image_engine: Engine, tmp_path: Path) -> None:
     identifier = client.ok("images", "-q", "--no-trunc", BOX).strip()
     path = str(tmp_path / "one.tar")
     client.ok("save", "-o", path, identifier)
-    forget(own)
+    forget(image_engine)
     assert client.ok("load", "-i", path) == f"Loaded image ID: {identifier}\n"
 
 
-def test_what_was_committed_here(client: Client, own: Engine, tmp_path: Path) -> None:
+def test_what_was_committed_here(client: Client, image_engine: Engine, tmp_path: Path) -> None:
     client.ok("run", "--name", "maker", BOX, "sh", "-c", "echo made >/made; rm /etc/shadow")
     client.ok("commit", "-m", "a note", "maker", "mine:1")
     path = str(tmp_path / "mine.tar")
     client.ok("save", "-o", path, "mine:1")
     steps = ("history", "--no-trunc", "--format", "{{.CreatedBy}}|{{.Comment}}|{{.Size}}", "mine:1")
     history = client.ok(*steps)
-    forget(own)
+    forget(image_engine)
     client.ok("load", "-i", path)
     assert client.ok("run", "--rm", "mine:1", "sh", "-c", "cat /made; ls /etc/shadow 2>&1 | tail -1") == (
         "made\nls: /etc/shadow: No such file or directory\n"
@@ -122,7 +109,7 @@ def test_errors(client: Client, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_terminals(client: Client, tmp_path: Path, own: Engine) -> None:
+def test_terminals(client: Client, tmp_path: Path, image_engine: Engine) -> None:
     refused = "cowardly refusing to save to a terminal. Use the -o flag or redirect"
     with Terminal(client.command("save", BOX), client.environment) as terminal:
         terminal.expect(refused)
@@ -132,7 +119,7 @@ def test_terminals(client: Client, tmp_path: Path, own: Engine) -> None:
         assert terminal.wait() == 1
     path = str(tmp_path / "image.tar")
     client.ok("save", "-o", path, BOX)
-    forget(own)
+    forget(image_engine)
     with Terminal(client.command("load", "-i", path), client.environment) as terminal:
         terminal.expect(r"[0-9a-f]{12}: Loading layer +\S+MB/\S+MB")
         terminal.expect(f"Loaded image: {BOX}")
@@ -147,8 +134,8 @@ READS: dict[str, Callable[[Path], str]] = {
 
 @pytest.mark.parametrize("transport", READS)
 @pytest.mark.parametrize("name", [BOX, "busybox:latest"])
-def test_skopeo_reads(own: Engine, tmp_path: Path, transport: str, name: str, registry: Registry) -> None:
-    client = own.docker
+def test_skopeo_reads(image_engine: Engine, tmp_path: Path, transport: str, name: str, registry: Registry) -> None:
+    client = image_engine.docker
     client.ok("pull", "-q", name)
     client.ok("save", "-o", str(tmp_path / "image.tar"), name)
     seen = json.loads(skopeo("inspect", "--config", READS[transport](tmp_path / "image.tar")))
@@ -156,13 +143,13 @@ def test_skopeo_reads(own: Engine, tmp_path: Path, transport: str, name: str, re
     assert seen["rootfs"]["diff_ids"] == json.loads(client.inspect(name, "{{json .RootFS.Layers}}"))
     skopeo("copy", READS[transport](tmp_path / "image.tar"), f"dir:{tmp_path}/copy")
     assert json.loads((tmp_path / "copy/manifest.json").read_text())["config"]["digest"] == identifier
-    forget(own)
+    forget(image_engine)
 
 
 @pytest.mark.parametrize(("transport", "tag"), [("docker-archive", "1.36"), ("oci-archive", "latest")])
-def test_skopeo_writes(own: Engine, tmp_path: Path, transport: str, tag: str, registry: Registry) -> None:
+def test_skopeo_writes(image_engine: Engine, tmp_path: Path, transport: str, tag: str, registry: Registry) -> None:
     """Each from an image of its own form: skopeo rewrites the configuration of others."""
-    client = own.proa
+    client = image_engine.proa
     path = tmp_path / "image.tar"
     source = f"docker://{registry.address}/library/busybox:{tag}"
     skopeo("copy", "--src-tls-verify=false", source, f"{transport}:{path}:library/written:1")
@@ -170,11 +157,11 @@ def test_skopeo_writes(own: Engine, tmp_path: Path, transport: str, tag: str, re
     assert client.ok("run", "--rm", "written:1", "echo", "read") == "read\n"
     client.ok("pull", "-q", f"busybox:{tag}")
     assert client.inspect("written:1", "{{.Id}}") == client.inspect(f"busybox:{tag}", "{{.Id}}")
-    forget(own)
+    forget(image_engine)
 
 
-def test_umoci_reads_and_writes(own: Engine, tmp_path: Path) -> None:
-    client = own.proa
+def test_umoci_reads_and_writes(image_engine: Engine, tmp_path: Path) -> None:
+    client = image_engine.proa
     client.ok("pull", "-q", BOX)
     client.ok("save", "-o", str(tmp_path / "image.tar"), BOX)
     layout = tmp_path / "layout"
@@ -192,20 +179,20 @@ def test_umoci_reads_and_writes(own: Engine, tmp_path: Path) -> None:
     loaded = client.ok("load", "-i", str(tmp_path / "new.tar")).splitlines()
     assert loaded[-1] == f"Loaded image: {BOX}"  # umoci keeps the annotation that says so
     assert client.ok("run", "--rm", BOX, "cat", "/added") == "by umoci\n"
-    forget(own)
+    forget(image_engine)
 
 
-def test_docker_py(own: Engine) -> None:
-    own.docker.ok("pull", "-q", BOX)
-    sdk = docker_sdk.DockerClient(base_url=own.host)
+def test_docker_py(image_engine: Engine) -> None:
+    image_engine.docker.ok("pull", "-q", BOX)
+    sdk = docker_sdk.DockerClient(base_url=image_engine.host)
     try:
         data = b"".join(sdk.images.get(BOX).save(named=True))
-        forget(own)
+        forget(image_engine)
         (image,) = sdk.images.load(data)
         assert image.tags == [BOX]
     finally:
         sdk.close()
-    forget(own)
+    forget(image_engine)
 
 
 def test_a_killed_engine_keeps_nothing_of_a_load(fresh_engine: Engine, big_image: Image, tmp_path: Path) -> None:
@@ -224,11 +211,11 @@ def test_a_killed_engine_keeps_nothing_of_a_load(fresh_engine: Engine, big_image
     assert fresh_engine.docker.ok("load", "-q", "-i", str(path)) == "Loaded image: big:1\n"
 
 
-def test_images_of_old_docker(own: Engine) -> None:
+def test_images_of_old_docker(image_engine: Engine) -> None:
     archive = tar(archives.docker_before_25(busybox_docker(), "before:25"))
-    assert own.docker.ok("load", stdin=archive) == "Loaded image: before:25\n"
+    assert image_engine.docker.ok("load", stdin=archive) == "Loaded image: before:25\n"
     layers = archives.plain_layers(busybox_docker())
     archive = tar(archives.version_1(layers, "before:1.10", Cmd=["echo", "old"], Env=["PATH=/bin"]))
-    assert own.proa.ok("load", stdin=archive) == "Loaded image: before:1.10\n"
-    assert own.docker.ok("run", "--rm", "before:1.10") == "old\n"
-    forget(own)
+    assert image_engine.proa.ok("load", stdin=archive) == "Loaded image: before:1.10\n"
+    assert image_engine.docker.ok("run", "--rm", "before:1.10") == "old\n"
+    forget(image_engine)

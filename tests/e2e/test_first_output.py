@@ -16,12 +16,13 @@ import docker as docker_sdk  # type: ignore[import-untyped]
 import pytest
 
 from rig.certificates import Authority
-from rig.engine import Engine
+from rig.engine import running
+from rig.needs import rounds
 from rig.registry import Registry
 from rig.tcp import free_port
 
-TIMES = 60
-ATTACHED = 60  # times
+TIMES = rounds(25, 100)
+ATTACHED = rounds(20, 100)  # times
 WORD = b"at once\n"
 
 
@@ -35,34 +36,29 @@ pytestmark = pytest.mark.filterwarnings(
 def client(
     request: pytest.FixtureRequest, registry: Registry, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[docker_sdk.DockerClient]:
-    environment = pytest.MonkeyPatch()
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # they would stand before the authority given here
-        environment.delenv(name, raising=False)
-    port = free_port()
-    arguments, tls = [] if request.param == "unix" else ["--host", f"tcp://127.0.0.1:{port}"], None
-    if request.param == "tls":
-        authority = Authority(tmp_path_factory.mktemp("authority"))
-        own, theirs = authority.issue("server", "server"), authority.issue("client", "client")
-        arguments = [
-            "--host", f"tcp://localhost:{port}", "--tlsverify", "--tlscacert", str(authority.certificate),
-            "--tlscert", str(own / "cert.pem"), "--tlskey", str(own / "key.pem"),
-        ]  # fmt: skip
-        tls = docker_sdk.tls.TLSConfig(
-            client_cert=(str(theirs / "cert.pem"), str(theirs / "key.pem")),
-            ca_cert=str(authority.certificate),
-            verify=True,
-        )
-    engine = Engine(registry.url, arguments)
-    try:
-        engine.start().docker.ok("pull", "-q", "busybox")
-        urls = {"unix": engine.host, "tcp": f"tcp://127.0.0.1:{port}", "tls": f"https://localhost:{port}"}
-        made = docker_sdk.DockerClient(base_url=urls[request.param], tls=tls or False)
-        yield made
-        made.close()
-        gc.collect()  # docker-py leaves sockets of streams to it
-    finally:
-        environment.undo()
-        engine.stop()
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # they would stand before the authority given here
+            environment.delenv(name, raising=False)
+        port = free_port()
+        arguments, tls = [] if request.param == "unix" else ["--host", f"tcp://127.0.0.1:{port}"], None
+        if request.param == "tls":
+            authority = Authority(tmp_path_factory.mktemp("authority"))
+            own, theirs = authority.issue("server", "server"), authority.issue("client", "client")
+            arguments = [
+                "--host", f"tcp://localhost:{port}", "--tlsverify", "--tlscacert", str(authority.certificate),
+                "--tlscert", str(own / "cert.pem"), "--tlskey", str(own / "key.pem"),
+            ]  # fmt: skip
+            tls = docker_sdk.tls.TLSConfig(
+                client_cert=(str(theirs / "cert.pem"), str(theirs / "key.pem")),
+                ca_cert=str(authority.certificate),
+                verify=True,
+            )
+        with running(registry.url, arguments, pull="busybox") as engine:
+            urls = {"unix": engine.host, "tcp": f"tcp://127.0.0.1:{port}", "tls": f"https://localhost:{port}"}
+            made = docker_sdk.DockerClient(base_url=urls[request.param], tls=tls or False)
+            yield made
+            made.close()
+            gc.collect()  # docker-py leaves sockets of streams to it
 
 
 @pytest.mark.parametrize("tty", [False, True], ids=["framed", "terminal"])

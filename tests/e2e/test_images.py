@@ -6,38 +6,23 @@ import functools
 import http.server
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rig.clients import Client
 from rig.engine import Engine
-from rig.registry import Registry
 from rig.standard import busybox_tree
 from rig.trees import Tree
 
 BUSYBOX = "busybox"
 
 
-@pytest.fixture(scope="module")
-def own(registry: Registry) -> Iterator[Engine]:
-    started = Engine(registry.url)
-    try:
-        yield started.start()
-    finally:
-        started.stop()
-
-
-@pytest.fixture(params=["docker", "proa"])
-def client(own: Engine, request: pytest.FixtureRequest) -> Iterator[Client]:
+@pytest.fixture
+def client(image_client: Client) -> Client:
     """Begins each test with busybox and nothing else."""
-    made = own.client(request.param)
-    made.ok("pull", "-q", BUSYBOX)
-    yield made
-    own.api.remove_everything()
-    for image in own.api.get("/images/json").json:
-        own.api.delete(f"/images/{image['Id']}", force=1)
+    image_client.ok("pull", "-q", BUSYBOX)
+    return image_client
 
 
 def listed(client: Client, *arguments: str) -> list[str]:
@@ -207,11 +192,11 @@ def test_import_of_what_is_no_archive(client: Client) -> None:
     assert "bad:latest" not in listed(client)
 
 
-def test_import_cannot_write_outside(client: Client, own: Engine) -> None:
+def test_import_cannot_write_outside(client: Client, image_engine: Engine) -> None:
     evil = Tree().file("../../../../../../escaped", b"x").symlink("out", "/").file("out/escaped-too", b"x")
     client("import", "-", "evil", stdin=evil.tar())
     assert not Path("/escaped").exists() and not Path("/escaped-too").exists()
-    assert not (own.directory / "escaped").exists()
+    assert not (image_engine.directory / "escaped").exists()
 
 
 def test_dangling_after_a_tag_moved(client: Client, archive: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rig.api import Api
-from rig.engine import Engine, eventually
+from rig.engine import Engine, eventually, running
+from rig.needs import rounds
 from rig.ports import SERVE, free_ports, is_free, led, served
 from rig.registry import Registry
 
@@ -39,7 +40,7 @@ def strike(engine: Engine, victim: str) -> None:
 
 @pytest.fixture
 def engine(fresh_engine: Engine) -> Engine:
-    fresh_engine.docker.ok("pull", "-q", BUSYBOX)
+    fresh_engine.pull(BUSYBOX)
     return fresh_engine
 
 
@@ -152,7 +153,7 @@ def test_at_many_points(engine: Engine) -> None:
         ("rmi", "-f", "busybox:1.36"),
         ("run", "--rm", "-e", "A=1", "-m", "32m", BUSYBOX, "true"),
     ]
-    for round_ in range(24):
+    for round_ in range(rounds(2 * len(works), 4 * len(works))):
         with docker.start(*works[round_ % len(works)]) as working:
             time.sleep(chance.uniform(0, 0.12))
             strike(engine, chance.choice(["proad", "proad", "both"]))
@@ -205,9 +206,7 @@ def test_killed_while_pulling(fresh_engine: Engine, big_image: object) -> None:
 
 
 def test_two_engines_side_by_side(engine: Engine, registry: Registry) -> None:
-    other = Engine(registry.url)
-    try:
-        other.start()
+    with running(registry.url) as other:
         other.docker.ok("run", "-d", "--name", "same", BUSYBOX, "sleep", "1000")
         engine.docker.ok("run", "-d", "--name", "same", BUSYBOX, "sleep", "1000")
         assert other.docker.ok("ps", "-q") != engine.docker.ok("ps", "-q")
@@ -215,8 +214,6 @@ def test_two_engines_side_by_side(engine: Engine, registry: Registry) -> None:
         other.start()
         assert other.docker.inspect("same", "{{.State.Running}}") == "true"
         assert engine.docker.inspect("same", "{{.State.Running}}") == "true"
-    finally:
-        other.stop()
     assert engine.docker.inspect("same", "{{.State.Running}}") == "true"
 
 
@@ -232,8 +229,9 @@ def test_one_engine_for_one_data_root(engine: Engine) -> None:
 
 def test_no_port_is_lost_or_left(engine: Engine) -> None:
     """Killed at any moment of a start or an end: what runs has its port, and no other is held or led anywhere."""
-    docker, first = engine.docker, free_ports(8)
-    for number in range(8):
+    count = rounds(4, 8)
+    docker, first = engine.docker, free_ports(count)
+    for number in range(count):
         port = first + number
         with docker.start("run", "-d", "-p", f"{port}:80", BUSYBOX, "sh", "-c", SERVE) as command:
             time.sleep(random.uniform(0.0, 0.12))
@@ -250,7 +248,7 @@ def test_no_port_is_lost_or_left(engine: Engine) -> None:
                      for each in row["Ports"]}  # fmt: skip
         assert len(published) == len(docker.ok("ps", "-q").split())
         assert set(led(engine)) == published
-        for each in range(first, first + 8):
+        for each in range(first, first + count):
             taken = ("tcp", each) in published
             assert is_free(each) is not taken, each
             if taken:

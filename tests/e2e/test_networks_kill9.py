@@ -14,6 +14,7 @@ from proa.linux.netlink import Socket
 from proa.network.bridge import mark
 from proa.network.default_bridge import names
 from rig.engine import Engine
+from rig.needs import rounds
 
 BUSYBOX = "busybox"
 PING = ("ping", "-c", "1", "-W", "2")
@@ -21,7 +22,7 @@ PING = ("ping", "-c", "1", "-W", "2")
 
 @pytest.fixture
 def engine(fresh_engine: Engine) -> Engine:
-    fresh_engine.docker.ok("pull", "-q", BUSYBOX)
+    fresh_engine.pull(BUSYBOX)
     return fresh_engine
 
 
@@ -89,7 +90,7 @@ def test_killed_while_networks_come_and_go(engine: Engine) -> None:
     docker = engine.docker
     docker.ok("network", "create", "stays")
     box = docker.detached("--name", "box", "--network", "stays", BUSYBOX, "sleep", "1000")
-    for number in range(5):
+    for number in range(rounds(3, 8)):
         name = f"net{number}"
         with docker.start("network", "create", name) as command:
             time.sleep(random.uniform(0.0, 0.06))

@@ -19,23 +19,9 @@ from rig.terminal import Terminal
 from rig.trees import Tree
 
 
-@pytest.fixture(scope="module")
-def own(registry: Registry) -> Iterator[Engine]:
-    """An engine for this file: what is pulled is removed again by each test."""
-    started = Engine(registry.url)
-    try:
-        yield started.start()
-    finally:
-        started.stop()
-
-
-@pytest.fixture(params=["docker", "proa"])
-def client(own: Engine, request: pytest.FixtureRequest) -> Iterator[Client]:
-    made = own.client(request.param)
-    yield made
-    own.api.remove_everything()
-    for image in own.api.get("/images/json").json:
-        own.api.delete(f"/images/{image['Id']}", force=1)
+@pytest.fixture
+def client(image_client: Client) -> Client:
+    return image_client
 
 
 @pytest.mark.cgroup2
@@ -195,7 +181,7 @@ def guarded(tmp_path: Path) -> Iterator[Callable[[str], Registry]]:
             one.stop()
 
 
-def test_pulls_of_the_same_layer_at_once(own: Engine, client: Client, big_image: Image) -> None:
+def test_pulls_of_the_same_layer_at_once(image_engine: Engine, client: Client, big_image: Image) -> None:
     """Two clients ask for the same image: both succeed, the download is shared."""
     first, second = (client.start("pull", "-q", "big") for _ in range(2))
     for one in (first, second):

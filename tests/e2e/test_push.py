@@ -23,24 +23,10 @@ BOX = "busybox:1.36"
 ACCEPT = {"Accept": images.MEDIA_TYPES["docker"]["manifest"]}
 
 
-@pytest.fixture(scope="module")
-def own(registry: Registry) -> Iterator[Engine]:
-    started = Engine(registry.url)
-    try:
-        yield started.start()
-    finally:
-        started.stop()
-
-
-@pytest.fixture(params=["docker", "proa"])
-def client(own: Engine, request: pytest.FixtureRequest) -> Iterator[Client]:
-    made = own.client(request.param)
-    made.ok("pull", "-q", BOX)
-    yield made
-    (made.home / "docker/config.json").unlink(missing_ok=True)
-    own.api.remove_everything()
-    for image in own.api.get("/images/json").json:
-        own.api.delete(f"/images/{image['Id']}", force=1)
+@pytest.fixture
+def client(image_client: Client) -> Client:
+    image_client.ok("pull", "-q", BOX)
+    return image_client
 
 
 def test_an_image_keeps_its_digest(client: Client, registry: Registry) -> None:
@@ -169,9 +155,9 @@ def test_tls(client: Client, tmp_path: Path) -> None:
         registry.stop()
 
 
-def test_docker_py(own: Engine, registry: Registry) -> None:
-    own.docker.ok("pull", "-q", BOX)
-    sdk = docker_sdk.DockerClient(base_url=own.host)
+def test_docker_py(image_engine: Engine, registry: Registry) -> None:
+    image_engine.docker.ok("pull", "-q", BOX)
+    sdk = docker_sdk.DockerClient(base_url=image_engine.host)
     try:
         repository = f"{registry.address}/push/sdk"
         sdk.images.get(BOX).tag(repository, "1")
@@ -184,13 +170,13 @@ def test_docker_py(own: Engine, registry: Registry) -> None:
         sdk.close()
 
 
-def test_skopeo_sees_what_was_pushed(own: Engine, registry: Registry) -> None:
-    own.proa.ok("pull", "-q", BOX)
+def test_skopeo_sees_what_was_pushed(image_engine: Engine, registry: Registry) -> None:
+    image_engine.proa.ok("pull", "-q", BOX)
     name = f"{registry.address}/push/skopeo:1"
-    own.proa.ok("tag", BOX, name)
-    own.proa.ok("push", "-q", name)
+    image_engine.proa.ok("tag", BOX, name)
+    image_engine.proa.ok("push", "-q", name)
     done = subprocess.run(
         ["skopeo", "inspect", "--tls-verify=false", f"docker://{name}"], capture_output=True, check=True
     )
     seen = json.loads(done.stdout)
-    assert seen["Digest"] == own.proa.inspect(name, "{{index .RepoDigests 0}}").partition("@")[2]
+    assert seen["Digest"] == image_engine.proa.inspect(name, "{{index .RepoDigests 0}}").partition("@")[2]

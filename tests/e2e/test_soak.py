@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import pytest
 
 from rig.api import UnixConnection
-from rig.engine import Engine, eventually
+from rig.engine import Engine, eventually, running
 from rig.fuzzing.accounts import memory
 from rig.registry import Registry
 
@@ -29,12 +29,8 @@ _GONE = (OSError, http.client.HTTPException)  # proad was killed in the middle o
 
 @pytest.fixture
 def engine(registry: Registry) -> Iterator[Engine]:
-    engine = Engine(registry.url)
-    try:
-        engine.start().docker.ok("pull", "-q", "busybox")
+    with running(registry.url, pull="busybox") as engine:
         yield engine
-    finally:
-        engine.stop()
 
 
 def ask(engine: Engine, method: str, target: str, body: object = None) -> tuple[int, bytes]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from rig.certificates import Authority
-from rig.engine import Engine, eventually
+from rig.engine import Engine, eventually, running
 from rig.fuzzing.accounts import memory
 from rig.registry import Registry
 from rig.tcp import free_port
@@ -46,17 +46,14 @@ def server(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Iter
     authority = Authority(tmp_path_factory.mktemp("authority"))
     own, client = authority.issue("server", "server"), authority.issue("client", "client")
     port = free_port()
-    engine = Engine(registry.url, [
+    arguments = [
         "--host", f"tcp://localhost:{port}", "--tlsverify", "--tlscacert", str(authority.certificate),
         "--tlscert", str(own / "cert.pem"), "--tlskey", str(own / "key.pem"),
-    ])  # fmt: skip
+    ]  # fmt: skip
     tls = ssl.create_default_context(cafile=str(authority.certificate))
     tls.load_cert_chain(client / "cert.pem", client / "key.pem")
-    try:
-        engine.start().docker.ok("pull", "-q", "busybox")
+    with running(registry.url, arguments, pull="busybox") as engine:
         yield Server(engine, port, tls)
-    finally:
-        engine.stop()
 
 
 class Stream:

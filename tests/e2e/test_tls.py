@@ -16,7 +16,7 @@ import pytest
 
 from rig.certificates import Authority
 from rig.clients import Client
-from rig.engine import Engine, eventually
+from rig.engine import Engine, eventually, running
 from rig.registry import Registry
 
 
@@ -44,15 +44,12 @@ def secured(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Ite
     authority = Authority(tmp_path_factory.mktemp("authority"))
     server, client = authority.issue("server", "server"), authority.issue("client", "client")
     port = free_port()
-    engine = Engine(registry.url, [
+    arguments = [
         "--host", f"tcp://localhost:{port}", "--tlsverify", "--tlscacert", str(authority.certificate),
         "--tlscert", str(server / "cert.pem"), "--tlskey", str(server / "key.pem"),
-    ])  # fmt: skip
-    try:
-        engine.start().docker.ok("pull", "-q", "busybox")
+    ]  # fmt: skip
+    with running(registry.url, arguments, pull="busybox") as engine:
         yield Secured(engine, port, authority, client)
-    finally:
-        engine.stop()
 
 
 @pytest.fixture(params=["docker", "proa"])

@@ -126,11 +126,15 @@ class Api:
         for network in sorted(networks, key=lambda each: bool(each["ConfigOnly"])):  # others may be made of those
             self._remove(f"/networks/{network['Id']}")
 
+    def remove_images(self) -> None:
+        for image in self.get("/images/json").json:
+            self._remove(f"/images/{image['Id']}", force=1)
+
     def _remove(self, target: str, **query: Any) -> None:
         if target in self._abandoned:
             return
         deadline = time.monotonic() + 10
-        while (answer := self.delete(target, **query)).status not in (204, 404):
+        while (answer := self.delete(target, **query)).status not in (200, 204, 404):
             if time.monotonic() > deadline:  # 409: its own auto-removal may be on the way
                 self._abandoned.add(target)
                 raise AssertionError(f"{target}: {answer.status} {answer.message}")

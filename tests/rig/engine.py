@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -66,6 +67,10 @@ class Engine:
                 raise RuntimeError(f"proad did not start:\n{self.said()}")
             time.sleep(0.01)
         return self
+
+    def pull(self, name: str, tag: str = "latest") -> None:
+        answer = self.api.post("/images/create", fromImage=name, tag=tag)
+        assert answer.status == 200 and b"errorDetail" not in answer.body, answer
 
     def said(self) -> str:
         """The end of what proad logged."""
@@ -136,6 +141,19 @@ class Engine:
     @property
     def proa(self) -> Client:
         return self.client("proa")
+
+
+@contextmanager
+def running(mirror: str, arguments: Sequence[str] = (), *, pull: str = "") -> Iterator[Engine]:
+    """An engine from its start to its end, with the image `pull`."""
+    engine = Engine(mirror, arguments)
+    try:
+        engine.start()
+        if pull:
+            engine.pull(pull)
+        yield engine
+    finally:
+        engine.stop()
 
 
 def eventually(look: Callable[[], T], seconds: float = 10.0) -> T:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 MUST_WORK = os.environ.get("PROA_MUST_WORK") == "1"
+LONG = os.environ.get("PROA_TEST_LONG") == "1"
 PATIENCE = float(os.environ.get("PROA_TEST_PATIENCE", "1"))  # how many times slower this machine may be
 
 
@@ -18,6 +19,11 @@ def need(condition: object, what: str) -> None:
     """Skip the test unless `condition` holds; `what` names what is missing."""
     if not condition:
         pytest.skip(f"needs {what}")
+
+
+def rounds(usually: int, long: int) -> int:
+    """How often to try what goes wrong by chance: PROA_TEST_LONG=1 asks for the `long` form."""
+    return long if LONG else usually
 
 
 def pure_cgroup2() -> bool:

@@ -75,9 +75,10 @@ async def test_since_reads_little(path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert file.size() * 0.74 < file.position < file.size() * 0.75
 
 
-@pytest.mark.parametrize("damage", [b"\0" * 9000 + b"\n", b"{}\n" * 5000, b"x" * 3_000_000 + b"\n", b"\n" * 9000])
+@pytest.mark.parametrize("damage", [b"\0" * 9000 + b"\n", b"{}\n" * 5000, b"x" * 48_000 + b"\n", b"\n" * 9000])
 async def test_since_among_damage(path: Path, damage: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_CHUNK", 512)
+    monkeypatch.setattr(files, "_MAX_RECORD", 16384)
     path.write_bytes(numbered(1, 50) + damage + numbered(51, 100) + damage)
     for since in (1, 30, 50, 51, 52, 80, 100, 101):
         assert await shown(path, since=START + since * times.SECOND) == list(range(since, 101))
