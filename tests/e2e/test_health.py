@@ -111,6 +111,11 @@ def test_the_check_of_the_image(client: Client, api: Api) -> None:
         (("--health-interval", "1us"), "Interval in Healthcheck cannot be less than 1ms"),
         (("--no-healthcheck", "--health-cmd", "true"), "--no-healthcheck conflicts with --health-"),
         (("--label", "org.proa.health-on-failure=dance"), 'invalid action on a failing health check: "dance"'),
+        (("--label", "org.proa.health-on-failure=kill"), "cannot kill an unhealthy container: it has no"),
+        (
+            ("--no-healthcheck", "--label", "org.proa.health-on-failure=stop"),
+            "cannot stop an unhealthy container: it has no health check",
+        ),
     ],
 )
 def test_nonsense(client: Client, option: tuple[str, ...], message: str) -> None:

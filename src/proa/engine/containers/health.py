@@ -65,6 +65,10 @@ def examine(check: Healthcheck) -> list[str]:
     if check.retries < 0:
         raise InvalidArgument("Retries in Healthcheck cannot be negative")
     kind = check.test[0] if check.test else "NONE"
+    if kind == "NONE" and check.on_failure != "none":
+        raise InvalidArgument(
+            f"cannot {check.on_failure} an unhealthy container: it has no health check, and its image has none"
+        )
     if kind not in _KINDS:
         return [f"The container's health is not checked: unknown healthcheck type '{kind}' (expected 'CMD')"]
     return []
