@@ -63,6 +63,11 @@ class Client:
         return bool(self._buffered)
 
     @property
+    def queued(self) -> int:
+        """Bytes in its buffer."""
+        return len(self._out)
+
+    @property
     def full(self) -> bool:
         """Whether its buffer is so long that the container should wait."""
         return len(self._out) > HIGH_WATER

@@ -10,7 +10,7 @@ import errno
 import os
 
 from proa.runtime import console
-from proa.shim.client import Client
+from proa.shim.client import HIGH_WATER, Client
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Session:
         self.exit_code: int | None = None
         self.terminal = -1
         self.log: Log | None = None
-        self.lossy = False  # the process never waits: a client that does not read misses output
+        # Bytes after which a client that does not read misses output, for the process never waits; 0: it waits.
+        self.lossy = 0
         self._loop = loop
         self._tty = bool(options.get("terminal"))
         self._open_stdin = bool(options.get("stdin"))
@@ -212,7 +213,7 @@ class Session:
         if self.log:
             self.log.write(stream, data)
         for client in list(self.clients):
-            if not (self.lossy and client.full):
+            if not (self.lossy and client.queued > max(self.lossy, HIGH_WATER)):
                 client.send(stream, data)
         waits = any(client.full for client in self.clients) and not self.lossy
         if not self._blocked and ((self.log and self.log.full) or waits):

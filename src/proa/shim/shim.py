@@ -104,7 +104,7 @@ class Shim:
             self.sessions[""].close_log()
         self.sessions[""] = session = self._session("", message["stdio"])
         session.log = open_log(message["log"], self.loop, session.unblock)
-        session.lossy = bool(message["log"] and message["log"].get("lossy"))
+        session.lossy = int((message["log"] or {}).get("lossy", 0))
         self._memo = message.get("memo")
         self.exit = None
         sandbox, self._sandbox = self._sandbox, None

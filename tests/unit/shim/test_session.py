@@ -52,6 +52,20 @@ def test_one_that_left_before_the_start(loop: Loop, session: Session) -> None:
         second.close()
 
 
+@pytest.mark.parametrize(("lossy", "kept"), [(0, 8), (4096, 1), (5 << 20, 5)], ids=["waits", "least", "more"])
+def test_one_that_does_not_read(loop: Loop, session: Session, lossy: int, kept: int) -> None:
+    """In the mode non-blocking it misses what is beyond the buffer asked for, where that is more than usual."""
+    client, theirs = connected(loop)
+    session.lossy = lossy
+    with theirs:
+        session.attach(client)
+        for _ in range(8):
+            session._deliver("stdout", bytes(1 << 20))
+        # the socket has taken a part, and the last frame may go over
+        assert kept - 0.5 <= client.queued / (1 << 20) < kept + 1.5
+        client.close()
+
+
 def test_one_whose_first_input_detaches_it(loop: Loop, session: Session) -> None:
     keys = [16, 17]
     client, theirs = connected(loop, detach_keys=keys, buffered=bytes(keys).decode())

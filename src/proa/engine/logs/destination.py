@@ -39,7 +39,7 @@ def describe(record: Container, directory: Path) -> dict[str, Any] | None:
         path = str(log_path(directory, record.id, record.options))
         file = _local(path, options) if driver == "local" else _json_file(record, path)
         if buffer := buffer_size(options):
-            return {"driver": "file", "options": file, "buffer": buffer, "file": None, "lossy": True}
+            return {"driver": "file", "options": file, "buffer": buffer, "file": None, "lossy": buffer}
     except ProaError as error:
         message = f"failed to initialize logging driver: {error.message}"
         raise wording.logging_failed(message, InvalidArgument) from None
@@ -123,7 +123,7 @@ def _elsewhere(record: Container, directory: Path) -> dict[str, Any]:
         "driver": driver,
         "options": description,
         "buffer": buffer_size(options),
-        "lossy": buffer_size(options) > 0,
+        "lossy": buffer_size(options),
         "file": _local(str(path), options, "cache-") if path else None,
     }
 

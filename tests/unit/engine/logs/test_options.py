@@ -116,7 +116,7 @@ def test_the_default_is_bounded() -> None:
 
 def test_the_mode_non_blocking() -> None:
     assert described("json-file", {"mode": "non-blocking", "max-buffer-size": "2m"}) == {
-        "driver": "file", "buffer": 2 << 20, "file": None, "lossy": True,
+        "driver": "file", "buffer": 2 << 20, "file": None, "lossy": 2 << 20,
         "options": FILE | {"max_size": 20 * MB, "max_files": 5},
     }  # fmt: skip
     assert described("local", {"mode": "non-blocking"})["buffer"] == 1 << 20
