@@ -66,6 +66,10 @@ def restarting(identifier: str) -> Conflict:
 
 
 PORTS_DISCARDED = "Published ports are discarded when using host network mode"
+DRIVER_IGNORED = (
+    "WARNING: the container-wide volume-driver configuration is ignored for volumes specified via 'mount'. "
+    "Use '--mount type=volume,volume-driver=...' instead"
+)
 
 
 def port_allocated(address: str, port: int) -> Internal:

@@ -25,6 +25,14 @@ def test_bind(client: Client, tmp_path: Path) -> None:
     assert (tmp_path / "new").read_text() == "back\n"
 
 
+def test_a_driver_of_volumes_is_for_those_of_v(client: Client) -> None:
+    """Docker warns where it has no effect."""
+    unnamed, named = "type=volume,target=/v", "type=volume,target=/v,volume-driver=local"
+    for mounts, warned in ((("--mount", unnamed), True), (("--mount", named), False), (("-v", "/v"), False)):
+        result = client("create", "--volume-driver", "local", *mounts, BUSYBOX, "true")
+        assert result.code == 0 and ("volume-driver configuration is ignored" in result.err) is warned, str(result)
+
+
 def test_bind_read_only(client: Client, tmp_path: Path) -> None:
     for option in (("-v", f"{tmp_path}:/in:ro"), ("--mount", f"type=bind,src={tmp_path},dst=/in,readonly")):
         result = client("run", "--rm", *option, BUSYBOX, "touch", "/in/new")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from proa import wording
 from proa.api.types import host_config as wire
 from proa.api.types.containers import CreateBody
 from proa.engine.options import Mount
@@ -34,6 +35,13 @@ def mounts(body: CreateBody) -> list[Mount]:
         if posixpath.normpath(anonymous.target) not in targets:
             found.append(anonymous)
     return found
+
+
+def warnings(host: wire.HostConfig) -> list[str]:
+    """Say what of the body has no effect."""
+    made = (each.volume_options for each in host.mounts or () if each.type == "volume")
+    ignored = host.volume_driver and any(not (options and options.driver_config) for options in made)
+    return [wording.DRIVER_IGNORED] if ignored else []
 
 
 def bind(text: str, driver: str = "") -> Mount:
