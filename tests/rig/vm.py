@@ -25,7 +25,7 @@ RUNNER = PROJECT.parent / "shared" / "vm-run"
 LIMIT = 1500  # seconds for the run inside, alone or beside others
 _TOOLS = ("docker-registry", "nft")  # taken along from this machine
 _MARK = "mark.cgroup2"
-_NICENESS = "10"
+_NICENESS = "5"
 _INSIDE = {
     "PATH": "/opt/tools:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
