@@ -26,6 +26,7 @@ LIMIT = 1500  # seconds for the run inside, alone or beside others
 _TOOLS = ("docker-registry", "nft")  # taken along from this machine
 _MARK = "mark.cgroup2"
 _NICENESS = "5"
+_BOOT = "900"  # seconds, the first time and beside others
 _INSIDE = {
     "PATH": "/opt/tools:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -47,10 +48,12 @@ class VirtualRun:
     def start(self) -> Self:
         with self._out.open("wb") as out:
             self._process = subprocess.Popen(
-                ["nice", "-n", _NICENESS, *self._command()],
+                # whatever ends pytest, this ends, too
+                ["setpriv", "--pdeathsig", "TERM", "nice", "-n", _NICENESS, *self._command()],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                env={"VM_BOOT_TIMEOUT": _BOOT, **os.environ},
                 start_new_session=True,  # an interrupt is for pytest, which ends this
             )
         return self
@@ -89,7 +92,7 @@ class VirtualRun:
 
 def _inside() -> list[str]:
     settings = [f"{name}={value}" for name, value in _INSIDE.items()]
-    program = os.path.relpath(Path(sys.executable).parent / "pytest", PROJECT)
+    program = str(PROJECT / ".venv/bin/pytest")
     options = [
         "-m", "cgroup2", "-k", "not proa", "-q", "--durations=10", "-p", "no:cacheprovider", "--timeout=900",
         "-o", "faulthandler_timeout=880",
