@@ -258,15 +258,15 @@ def test_export_replaces_nothing_but_files(client: Client, box: str, tmp_path: P
     assert link.is_symlink()
 
 
-def test_what_the_kernel_makes_up(docker: Client, api: Api, tmp_path: Path) -> None:
+def test_what_the_kernel_makes_up(proa: Client, api: Api, tmp_path: Path) -> None:
     """Files in /sys and /proc do not know their size, and some may not be read. dockerd copies none at all."""
-    name = docker.detached(BUSYBOX, "sleep", "1000")
-    docker.ok("cp", f"{name}:/proc/1/cmdline", str(tmp_path / "cmdline"))
+    name = proa.detached(BUSYBOX, "sleep", "1000")
+    proa.ok("cp", f"{name}:/proc/1/cmdline", str(tmp_path / "cmdline"))
     assert (tmp_path / "cmdline").read_bytes() == b"sleep\0001000\0"
-    docker.ok("cp", f"{name}:/sys/class/net/lo/.", str(tmp_path / "lo"))
+    proa.ok("cp", f"{name}:/sys/class/net/lo/.", str(tmp_path / "lo"))
     assert (tmp_path / "lo/mtu").read_text() == "65536\n"
     assert not (tmp_path / "lo/duplex").exists()  # a loopback has none, and says so with an error
-    docker.fails("cp", f"{name}:/sys/class/net/lo/duplex", str(tmp_path), match="read duplex: invalid argument")
+    proa.fails("cp", f"{name}:/sys/class/net/lo/duplex", str(tmp_path), match="read duplex: invalid argument")
     answer = api.get(f"/containers/{name}/archive", path="/sys/class/net/lo/duplex")
     assert answer.status == 400, answer
 

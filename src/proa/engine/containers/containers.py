@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -73,11 +72,9 @@ from proa.engine.volumes.volumes import Volumes
 from proa.network.default_bridge import DefaultBridge
 from proa.network.isolated import IsolatedPool
 from proa.snapshots.layers import Layers
-from proa.snapshots.overlay import UPPER, WORK, make_writable, overlay_mount
 from proa.snapshots.trash import Trash
 
 _log = logging.getLogger(__name__)
-_VOLATILE_MARK = (WORK, "work", "incompat")  # overlayfs leaves it in its work directory
 
 
 class Containers:
@@ -316,50 +313,14 @@ class Containers:
         run = self.runs.get(record.id)
         return Path(run.memory) if run and run.memory else self.settings.container_directory(record.id)
 
-    def overlay(self, record: Container, directory: Path) -> dict[str, Any]:
-        """Return the runtime's description of the container's root; its writable directories are made."""
-        # Nobody needs such a layer after a crash of the host, so it is never synced (overlayfs.rst, "Volatile
-        # mount"); the mark of an earlier run would forbid the next one.
-        options = ["volatile"] if record.options.auto_remove or record.options.ephemeral else []
-        if not os.path.exists(f"{directory}/{UPPER}"):
-            self.get(record.id)  # one that was removed meanwhile must not come back
-            os.makedirs(directory, mode=0o710, exist_ok=True)
-            like = self.layers.directory(record.sealed[-1]) if record.sealed else None
-            make_writable(directory, like)
-        elif options:
-            shutil.rmtree(Path(directory, *_VOLATILE_MARK), ignore_errors=True)
-        mounted = overlay_mount(self.layers, [*record.layers, *record.sealed], directory)
-        return {**mounted, "mountpoint": str(self.settings.exec_root / "rootfs"), "options": options}
-
     def cgroup_path(self, record: Container) -> str:
         parent = record.options.cgroup_parent or self.settings.cgroup_parent
         return f"{os.path.normpath('/' + parent.lstrip('/')).rstrip('/')}/{record.id}"
-
-    def host_name(self, options: ContainerOptions, identifier: str) -> str:
-        """Return the name of a container that was given none: the host's if it shares it, else its short id."""
-        kind, _, other = options.network_mode.partition(":")
-        if kind == "container" and (donor := self.store.find(other)):
-            return donor.options.hostname
-        if "host" in (options.network_mode, options.uts_mode):
-            return self.host.read_text().strip()
-        return identifier[:12]
 
     def emit(self, action: str, record: Container, **attributes: str) -> None:
         """Tell of a container, with the attributes that Docker gives every event of one."""
         own = {**record.options.labels, "image": record.options.image, "name": record.name}
         self.events.emit("container", action, record.id, {**own, **attributes})
-
-    def emit_volumes(self, action: str, record: Container) -> None:
-        """Tell that a container's volumes are now in use ("mount"), or no more ("unmount")."""
-        for point in record.mounts:
-            if point.type != "volume":
-                continue
-            attributes = {"driver": point.driver or "local", "container": record.id}
-            if action == "mount":
-                writable = "true" if point.read_write else "false"
-                attributes |= {"destination": point.destination, "propagation": point.propagation}
-                attributes["read/write"] = writable
-            self.events.emit("volume", action, point.name, attributes)
 
     def deliver(self, identifier: str) -> None:
         """Handle what the shim has said meanwhile: a program may have ended before its start is recorded."""

@@ -133,7 +133,7 @@ def _completed(containers: Containers, options: ContainerOptions, identifier: st
     if not options.runtime:
         changes["runtime"] = containers.runtimes.default
     if not options.hostname:
-        changes["hostname"] = containers.host_name(options, identifier)
+        changes["hostname"] = _host_name(containers, options, identifier)
     if not options.shm_size:
         changes["shm_size"] = containers.settings.default_shm_size
     return msgspec.structs.replace(options, **changes)
@@ -143,3 +143,13 @@ def _choose_name(containers: Containers, name: str) -> str:
     if not name:
         return names.random_name(containers.store.name_taken)
     return names.validate_container_name(name)
+
+
+def _host_name(containers: Containers, options: ContainerOptions, identifier: str) -> str:
+    """Return the name of a container that was given none: the host's if it shares it, else its short id."""
+    kind, _, other = options.network_mode.partition(":")
+    if kind == "container" and (donor := containers.store.find(other)):
+        return donor.options.hostname
+    if "host" in (options.network_mode, options.uts_mode):
+        return containers.host.read_text().strip()
+    return identifier[:12]

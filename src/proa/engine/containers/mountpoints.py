@@ -173,7 +173,7 @@ async def mount_volumes(containers: Containers, record: Container) -> None:
 
 def unmount_volumes(containers: Containers, record: Container) -> None:
     """Let go of the volumes of a container that has ended, or could not start."""
-    containers.emit_volumes("unmount", record)
+    tell(containers, "unmount", record)
     if idle := containers.volumes.mounts.release(record.id):
         containers.later(containers.volumes.mounts.settle(idle))
 
@@ -205,3 +205,18 @@ def _release(containers: Containers, record: Container, points: list[MountPoint]
     for point in points:
         if point.type == "volume" and point.anonymous:
             containers.volumes.remove_unused(point.name)
+
+
+def tell(containers: Containers, action: str, record: Container) -> None:
+    """Tell that a container's volumes are now in use ("mount"), or no more ("unmount")."""
+    for point in record.mounts:
+        if point.type != "volume":
+            continue
+        attributes = {"driver": point.driver or "local", "container": record.id}
+        if action == "mount":
+            attributes |= {
+                "destination": point.destination,
+                "read/write": "true" if point.read_write else "false",
+                "propagation": point.propagation,
+            }
+        containers.events.emit("volume", action, point.name, attributes)

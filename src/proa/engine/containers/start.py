@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from proa import times, wording
 from proa.engine import propagation, spec
-from proa.engine.containers import confinement, ending, files, links, mountpoints, namespaces, sealing
+from proa.engine.containers import confinement, ending, files, links, mountpoints, namespaces, root, sealing
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear, make, write_json
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
@@ -113,9 +113,9 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
     confinement.check(containers, record.options)  # others may have got egress rules since
     await mountpoints.mount_volumes(containers, record)
     propagation.check(record.mounts)
-    containers.emit_volumes("mount", record)
+    mountpoints.tell(containers, "mount", record)
     await namespaces.resolve(containers, record, run, place)
-    place.overlay = containers.overlay(record, directory)
+    place.overlay = root.overlay(containers, record, directory)
     for point in record.mounts:
         place.parts[point.destination] = mountpoints.part(containers, point, place.overlay)
     steps.append(connection.post("create", memo=Memo.of(record), **spec.outline(record, place)))

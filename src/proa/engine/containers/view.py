@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from proa.engine import spec
-from proa.engine.containers import mountpoints
+from proa.engine.containers import mountpoints, root
 from proa.engine.own_thread import in_own_thread
 from proa.engine.records import Container, MountPoint
 from proa.errors import InvalidArgument
@@ -43,7 +43,7 @@ async def _within(
     containers: Containers, record: Container, work: Callable[[int], _Result], *, mounts: bool
 ) -> _Result:
     directory = containers.directory(record)
-    description = containers.overlay(record, directory)
+    description = root.overlay(containers, record, directory)
 
     def run() -> _Result:
         namespaces.unshare(namespaces.CLONE_NEWNS)
