@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 EVENT = "egress_refused"
 _AT_ONCE, _PER_SECOND = 20.0, 2.0  # events of one container
+_MOST_RUNS = 1000  # that are remembered before those of removed containers are forgotten
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
@@ -76,6 +77,9 @@ class EgressRules:
             return
         found = rules(options)
         await self._within(record, namespace, lambda: egress_table.install(found))
+        if len(self._runs) >= _MOST_RUNS:  # a name server that was killed has told no end of some
+            store = self._containers().store
+            self._runs = {identifier: run for identifier, run in self._runs.items() if identifier in store}
         inode = os.stat(namespace).st_ino
         if self._runs.get(record.id, (0, record))[0] != inode:
             self._runs[record.id] = inode, record
