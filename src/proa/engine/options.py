@@ -176,6 +176,7 @@ class ContainerOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
     healthcheck: Healthcheck | None = None
     auto_remove: bool = False
     ephemeral: bool = False  # the writable layer lives in memory
+    storage_size: int = 0  # bytes that the writable layer may take; 0: no limit
     init: bool = False
     runtime: str = ""
     mounts: list[Mount] = []

@@ -145,7 +145,7 @@ def test_docker_understands_the_answers(cli: Cli, arguments: tuple[str, ...], sh
     ("arguments", "shown"),
     [
         (("run", "--isolation", "hyperv", "busybox"), "invalid isolation (hyperv): linux only supports 'default'"),
-        (("run", "--storage-opt", "size=1G", "busybox"), "storage options (StorageOpt): not supported yet"),
+        (("run", "--gpus", "all", "busybox"), "device requests (DeviceRequests, --gpus): not supported yet"),
         (("network", "rm", "bridge"), "bridge is a pre-defined network and cannot be removed"),
         (("rm", "nobody"), "No such container: nobody"),
         (("rmi", "nothing"), "No such image: nothing"),
@@ -189,7 +189,8 @@ def test_docker_py_tells_missing_images(sdk: docker.DockerClient) -> None:
     with pytest.raises(ImageNotFound):
         sdk.containers.create("nothing")
     with pytest.raises(APIError, match="not supported yet"):
-        sdk.containers.create("busybox", storage_opt={"size": "1G"})
+        requests = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
+        sdk.containers.create("busybox", device_requests=requests)
 
 
 def test_docker_py_knows_the_other_nouns(sdk: docker.DockerClient) -> None:

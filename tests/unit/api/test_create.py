@@ -309,7 +309,6 @@ def test_nonsense_is_refused_in_dockers_words(body: dict[str, Any], message: str
 UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
     ({"HostConfig": {"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}}, "DeviceRequests"),
     ({"HostConfig": {"UsernsMode": "private"}}, "UsernsMode"),
-    ({"HostConfig": {"StorageOpt": {"size": "1G"}}}, "StorageOpt"),
     ({"HostConfig": {"Cgroup": "x"}}, "Cgroup"),
     ({"HostConfig": {"KernelMemory": 1}}, "KernelMemory"),
     ({"HostConfig": {"KernelMemoryTCP": 1}}, "KernelMemoryTCP"),

@@ -11,6 +11,7 @@ from proa.api.translate.unsupported import refuse
 from proa.api.types import host_config as wire
 from proa.api.types.containers import CreateBody
 from proa.engine import options as engine
+from proa.engine.resources import parse_size
 from proa.errors import InvalidArgument
 from proa.linux import capabilities
 from proa.network.published import PROTOCOLS
@@ -54,6 +55,7 @@ def options(body: CreateBody, platform: str = "") -> engine.ContainerOptions:
         healthcheck=supervision.healthcheck(body, annotations),
         auto_remove=host.auto_remove,
         ephemeral=_is_true(annotations.get(EPHEMERAL, "")) or _is_true(body.labels.get(EPHEMERAL, "")),
+        storage_size=_storage_size(host.storage_opt or {}),
         init=host.init is True,
         runtime=host.runtime or body.runtime,
         mounts=mounts(body),
@@ -150,6 +152,17 @@ def _pids_limit(limit: int | None) -> int:
 
 def _throttles(devices: list[wire.ThrottleDevice] | None) -> list[engine.ThrottleDevice]:
     return [engine.ThrottleDevice(path=device.path, rate=device.rate) for device in devices or ()]
+
+
+def _storage_size(given: dict[str, str]) -> int:
+    """Return the bytes of `--storage-opt size=`, the one option that overlayfs has."""
+    for name in given:
+        if name.lower() != "size":
+            raise InvalidArgument(f"unknown storage option {name}: there is size")
+    size = min((parse_size(text) for text in given.values()), default=0)
+    if size < 0:
+        raise InvalidArgument(f"invalid size: '{given.popitem()[1]}'")
+    return size
 
 
 def console_size(size: list[int]) -> tuple[int, int] | None:

@@ -17,7 +17,6 @@ class _Refusal(NamedTuple):
 _REFUSALS = (
     _Refusal("device requests (DeviceRequests, --gpus)", lambda body: body.host_config.device_requests),
     _Refusal("user namespaces (UsernsMode)", lambda body: body.host_config.userns_mode not in ("", "host")),
-    _Refusal("storage options (StorageOpt)", lambda body: body.host_config.storage_opt),
     _Refusal("cgroups of containers (Cgroup)", lambda body: body.host_config.cgroup),
     _Refusal("kernel memory limits (KernelMemory)", lambda body: body.host_config.kernel_memory),
     _Refusal("kernel TCP limits (KernelMemoryTCP)", lambda body: body.host_config.kernel_memory_tcp),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from proa.engine.containers import ending
+from proa.engine.containers.layer_limit import discard
 from proa.engine.containers.run import Run
 from proa.engine.containers.runtime_files import clear
 from proa.engine.containers.shims import ShimConnection, ShimError, ShimGone
@@ -39,7 +40,7 @@ async def adopt(containers: Containers) -> None:
     known = {record.id for record in containers.all()}
     for directory in _children(containers.settings.data_root / "containers"):
         if directory.name not in known:
-            containers.trash.discard(directory)
+            discard(containers, directory)
 
 
 def _children(directory: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import msgspec
 
 from proa import cgroups, ids, times, wording
 from proa.engine import names, resources
-from proa.engine.containers import config, confinement, health, links, mountpoints, view
+from proa.engine.containers import config, confinement, health, layer_limit, links, mountpoints, view
 from proa.engine.logs import drivers
 from proa.engine.networks import attach
 from proa.engine.options import ContainerOptions
@@ -74,6 +74,7 @@ def _check(containers: Containers, options: ContainerOptions) -> list[str]:
     resources.validate(options)
     drivers.validate(options.log_driver, options.log_options)
     _check_modes(options)
+    layer_limit.check(containers, options)
     if options.working_dir and not options.working_dir.startswith("/"):
         raise InvalidArgument(
             f"the working directory '{options.working_dir}' is invalid, it needs to be an absolute path"

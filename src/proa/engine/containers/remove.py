@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proa.engine.containers import mountpoints, sealing, stop
+from proa.engine.containers import layer_limit, mountpoints, sealing, stop
 from proa.engine.containers.runtime_files import clear
 from proa.engine.containers.shims import ShimError, ShimGone
 from proa.engine.records import Container, Status
@@ -66,7 +66,7 @@ async def remove_now(containers: Containers, record: Container, *, volumes: bool
     if run:
         run.close()
     containers.execs.forget_container(record.id)
-    containers.trash.discard(containers.settings.container_directory(record.id))
+    layer_limit.discard(containers, containers.settings.container_directory(record.id))
     # Usually gone since the end of the last run; a start that the engine did not survive leaves it.
     clear(containers.settings.runtime_directory(record.id))
     containers.store.delete(record)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proa.engine.containers import layer_limit
 from proa.engine.records import Container
 from proa.snapshots.overlay import UPPER, WORK, make_writable, overlay_mount
 
@@ -28,5 +29,6 @@ def overlay(containers: Containers, record: Container, directory: Path) -> dict[
         make_writable(directory, like)
     elif options:
         shutil.rmtree(Path(directory, *_VOLATILE_MARK), ignore_errors=True)
+    layer_limit.apply(containers, record, directory)
     mounted = overlay_mount(containers.layers, [*record.layers, *record.sealed], directory)
     return {**mounted, "mountpoint": str(containers.settings.exec_root / "rootfs"), "options": options}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proa import ids
+from proa.engine.containers import layer_limit
 from proa.engine.records import Container, Status
 from proa.engine.volumes.copy_up import copy_up
 from proa.errors import Conflict, KernelError, ProaError, Unsupported
@@ -112,6 +113,7 @@ def finish_now(containers: Containers, record: Container) -> None:
         return
     directory = containers.settings.container_directory(record.id)
     try:
+        layer_limit.release(containers, directory)  # what is written from now on is counted anew
         if record.unfinished == "seal":
             containers.layers.adopt(directory / UPPER, record.sealed[-1])
         else:

@@ -101,7 +101,7 @@ async def _launch(containers: Containers, record: Container, run: Run) -> dict[s
         steps.append(connection.post("open", directory=runtime_directory))
     directory = settings.container_directory(record.id)
     if record.options.ephemeral:
-        run.memory = await connection.request("memory", size=0)
+        run.memory = await connection.request("memory", size=record.options.storage_size)
         directory = Path(run.memory)
     place = spec.Place(
         directory=directory,

@@ -63,7 +63,10 @@ class VolumeCopies:
         kept = {
             key: value for key, value in original.labels.items() if key not in (ANONYMOUS_LABEL, SNAPSHOT_LABEL)
         }
-        new = Volume(name=self._volumes.check_free(name), labels={**kept, **labels}, created=times.now())
+        size = {key: value for key, value in original.options.items() if key == "size"}
+        new = Volume(
+            name=self._volumes.check_free(name), labels={**kept, **labels}, options=size, created=times.now()
+        )
 
         def work(directory: Path) -> str:
             return "reflink" if copy_up(self._volumes.path(source), directory / DATA, live=True) else "copy"
@@ -74,7 +77,7 @@ class VolumeCopies:
 
     async def _made(self, new: Volume, work: Callable[[Path], _Result]) -> tuple[Volume, _Result]:
         """Make a volume of what `work` puts into a directory, in a thread of its own."""
-        directory = self._volumes.unfinished()
+        directory = self._volumes.unfinished(new.options)
         task = in_own_thread(lambda: _whole(directory, work))
         try:
             result = await asyncio.shield(task)

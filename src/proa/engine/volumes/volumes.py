@@ -24,6 +24,7 @@ from proa.engine.events import Events
 from proa.engine.filtering import Filters
 from proa.engine.filters import matches_any
 from proa.engine.names import validate_volume_name
+from proa.engine.quotas import Quotas
 from proa.engine.records import Container
 from proa.engine.volumes import options as volume_options
 from proa.engine.volumes.copy_up import copy_metadata, copy_up
@@ -74,6 +75,7 @@ class Volumes:
         self._database = database
         self._events = events
         self._trash = trash
+        self._quotas = Quotas(root)
         self._containers = containers
         self._fill_lock = Lock()
         self.mounts = VolumeMounts(self.mountpoint, self._options)
@@ -100,7 +102,7 @@ class Volumes:
         name = _explained(name, validate_volume_name) if name else new_id()
         if driver not in ("", DRIVER):
             raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
-        _explained(name, lambda _: self._check_options(options or {}))
+        size = _explained(name, lambda _: self._check_options(options or {}))
         existing = self._volumes.get(name)
         if existing is not None:
             if options and dict(options) != existing.options:
@@ -114,7 +116,7 @@ class Volumes:
         )
         self._save(volume)
         try:
-            self._make(self._root / name)
+            self._make(self._root / name, size)
         except BaseException:
             self._forget(name)
             raise
@@ -140,14 +142,15 @@ class Volumes:
             raise Conflict(f"create {name}: a volume with this name exists")
         return name
 
-    def unfinished(self) -> Path:
+    def unfinished(self, options: Mapping[str, str] | None = None) -> Path:
         """Make a directory with an empty `_data`, for `adopt`; a new engine removes one that is left."""
         directory = self._root / f"{UNFINISHED}{new_id()[:12]}"
-        self._make(directory)
+        self._make(directory, self._check_options(options or {}))
         return directory
 
     def discard(self, directory: Path) -> None:
-        """Throw away a volume's directory. Raises `OSError`."""
+        """Throw away a volume's directory, with its limit. Raises `OSError`."""
+        self._quotas.release(directory)
         self._trash.discard(directory)
 
     def rename(self, name: str, new_name: str) -> Volume:
@@ -280,15 +283,20 @@ class Volumes:
 
     # Directories
 
-    def _check_options(self, options: Mapping[str, str]) -> None:
+    def _check_options(self, options: Mapping[str, str]) -> int:
+        """Return the limit in bytes, 0 for none."""
         volume_options.check(options)
-        if volume_options.size(options):
-            raise Unsupported("quota size requested but no quota support")
+        size = volume_options.size(options)
+        if size:
+            self._quotas.check("quota size requested but no quota support")
+        return size
 
-    def _make(self, directory: Path) -> None:
+    def _make(self, directory: Path, size: int) -> None:
         """Make a volume's directory: whole, or without `_data`."""
         try:
             directory.mkdir(mode=0o755, exist_ok=True)
+            if size:
+                self._quotas.limit([directory], size)
             (directory / DATA).mkdir(mode=0o755)
         except OSError as error:
             raise KernelError(f"create volume {directory.name}", error.errno or 0) from error
