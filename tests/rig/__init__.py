@@ -11,6 +11,7 @@
 `terminal`   a program on a pseudo terminal: send keys, wait for text, change the size
 `leaks`      what the whole run left behind; fails the run
 `needs`      what a test asks of the machine; a skip, or a failure under PROA_MUST_WORK=1
+`vm`         a virtual machine with a part of the suite, beside the rest of the run
 
 In a test, ask for fixtures (tests/conftest.py and tests/e2e/conftest.py):
 
