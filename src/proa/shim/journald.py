@@ -19,7 +19,7 @@ TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from typing import Any
 
-    from proa.shim.logdrivers import Part
+    from proa.shim.sink import Part
 
 _PRIORITIES = {"stdout": b"6", "stderr": b"3"}  # informational, error (syslog(3))
 _SECOND = 1_000_000_000

@@ -12,33 +12,14 @@ import os
 
 from proa.shim.jsonlog import PARTIAL, JsonLog
 from proa.shim.logframes import FLUSH, GAP, HEADER, STREAMS, SYNC
+from proa.shim.sink import Part
 
 TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol
+    from typing import Any
 
-    class Sink(Protocol):
-        """Where lines go."""
-
-        @property
-        def lost(self) -> int:
-            """Bytes of lines that could not be delivered."""
-
-        def send(self, stream: str, line: bytes, moment: int, part: Part | None) -> None:
-            """Deliver a line without its newline, or a part of a long one."""
-
-        def close(self) -> None:
-            """No more lines."""
-
-
-class Part:
-    """Which part of a long line this is: `ordinal` counts from 1."""
-
-    def __init__(self, identifier: str, ordinal: int, *, last: bool) -> None:
-        self.identifier = identifier
-        self.ordinal = ordinal
-        self.last = last
+    from proa.shim.sink import Sink
 
 
 class Lines:

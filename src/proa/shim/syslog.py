@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # importing typing costs every start milliseconds
 if TYPE_CHECKING:
     from typing import Any
 
-    from proa.shim.logdrivers import Part
+    from proa.shim.sink import Part
 
 _SEVERITIES = {"stdout": 6, "stderr": 3}  # informational, error (RFC 5424 section 6.2.1)
 _LOCAL = ("/dev/log", "/var/run/syslog", "/var/run/log")  # where local daemons listen
