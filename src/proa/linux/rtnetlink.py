@@ -164,6 +164,18 @@ def add_link(
     )
 
 
+def has_kind(route: Socket, kind: str) -> bool:
+    """Whether the kernel makes interfaces of a kind that need a parent; loads its module if there is one.
+
+    Without a parent none is made: the kernel looks for the kind first (rtnl_newlink in net/core/rtnetlink.c).
+    """
+    try:
+        route.execute(add_link(f"{kind[:8]}-probe", kind))
+    except OSError as error:
+        return error.errno != errno.EOPNOTSUPP
+    return True
+
+
 # <linux/if_link.h>: enum macvlan_mode, IPVLAN_MODE_*, IPVLAN_F_*
 MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}

@@ -6,16 +6,17 @@ them. The host itself does not reach them (Documentation/networking/ipvlan.rst).
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from proa.errors import Internal, InvalidArgument, Unavailable
+from proa.errors import Internal, InvalidArgument, Unavailable, Unsupported
 from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
 from proa.network.bridge_network import Range, addresses, gateway4, gateway6
-from proa.network.endpoint import DEVICE_PREFIX, Endpoint, Order, Plan, Workshop, remove_link
+from proa.network.endpoint import DEVICE_PREFIX, Endpoint, Order, Plan, Workshop, index_of, remove_link
 from proa.network.failures import kernel_errors
 from proa.network.leases import Leases, Pair
 from proa.network.live import InUse
@@ -69,6 +70,9 @@ class ParentNetwork:
     def setup(self, running: Iterable[InUse] = ()) -> None:
         """Find or make the parent; addresses of containers that are `running` stay theirs."""
         with kernel_errors(), Socket() as route:
+            if not rtnetlink.has_kind(route, self._kind.driver):
+                driver = self._kind.driver
+                raise Unsupported(f"this kernel has no {driver} interfaces (its module {driver} is missing)")
             index = self._find_parent(route)
         plan = Plan(
             gateway=gateway4(self._v4),
@@ -161,9 +165,12 @@ class _Workshop(Workshop):
         self._has_mac = kind.has_mac
 
     def _plug(self, namespace: int, device: str, mac: bytes) -> str:
+        # Old kernels, 6.1 among them, look for the name among this host's interfaces, where the parent is an eth0,
+        # too: so it is made under a name that nobody has.
+        made = f"{self._kind.driver[:7]}{os.urandom(3).hex()}"
         self._host.execute(
             rtnetlink.add_link(
-                device,
+                made,
                 self._kind.driver,
                 parent=self._parent,
                 netns=namespace,
@@ -172,6 +179,12 @@ class _Workshop(Workshop):
                 data=self._kind.data,
             )
         )
+        with Socket() as inside:
+            try:
+                inside.execute(rtnetlink.set_link(index_of(inside, made), made, rename=device))
+            except BaseException:
+                remove_link(inside, made)
+                raise
         return ""
 
     def unplug(self, interface: str, device: str, namespace: int) -> None:
