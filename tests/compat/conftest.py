@@ -6,11 +6,12 @@ Set `PROA_TEST_DAEMON=dockerd` (CONTRIBUTING.md) to hold these tests against the
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import docker  # type: ignore[import-untyped]
 import pytest
 
+from rig.compose import KINDS, Compose
 from rig.engine import Engine, running
 from rig.registry import Registry
 
@@ -48,6 +49,22 @@ def sdk(engine: Engine) -> Iterator[docker.DockerClient]:
     finally:
         made.close()
         gc.collect()
+
+
+@pytest.fixture(params=KINDS)
+def project(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Callable[..., Compose]]:
+    """Makes projects of a file's text; they go after the test."""
+    made: list[Compose] = []
+
+    def make(file: str, name: str = "shop") -> Compose:
+        made.append(Compose(request.param, engine, file, name))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for one in made:
+            one.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -62,7 +62,8 @@ class Client:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "PROA_"))}
+        others = ("DOCKER_", "COMPOSE_", "PROA_")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
         marked = {key: value for key, value in os.environ.items() if key == "PROA_TEST_RUN"}
         return kept | marked | {
             "DOCKER_HOST": self.host,

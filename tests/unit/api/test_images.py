@@ -140,6 +140,12 @@ async def test_inspect_has_the_shape_of_the_version(
     assert document["Created"] == "2024-01-02T03:04:05Z"
 
 
+async def test_compose_in_python_finds_the_volumes(client: Client) -> None:
+    agent = {"User-Agent": "docker-compose/1.29.2 docker-py/5.0.3 Linux/6.1.0"}
+    document = (await client.call("GET", "/v1.51/images/busybox/json", headers=agent)).json
+    assert document["ContainerConfig"] == document["Config"]
+
+
 async def test_names_with_slashes_reach_the_engine(client: Client, engine: FakeEngine) -> None:
     engine.images.images[0].names = ["host:5000/a/b:1"]
     assert (await client.get("/images/host:5000/a/b:1/json")).status == 200
