@@ -13,7 +13,7 @@ from proa.errors import Conflict
 from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
 from proa.network.addresses import Interface, random_mac
-from proa.network.endpoint import OURS, write_sysctl
+from proa.network.endpoint import OURS, remove_link, write_sysctl
 from proa.network.failures import kernel_errors
 
 _log = logging.getLogger(__name__)
@@ -138,24 +138,26 @@ def _is_automatic(address: Interface) -> bool:
 
 
 def mark(owner: str) -> str:
-    """Return the alias of the bridges of an owner."""
+    """Return the alias of what an owner's networks are made of: bridges, and parents of macvlan and ipvlan."""
     return f"{_ALIAS} {owner}" if owner else _ALIAS
 
 
 def remove_strangers(route: Socket, owner: str, known: Iterable[str]) -> list[str]:
-    """Remove the bridges of an owner that are not `known`, with all that is plugged in; return their names."""
+    """Remove the interfaces of an owner that are not `known`, with all that is plugged in; return their names."""
     names = frozenset(known)
-    found = [link.name for link in rtnetlink.links(route) if link.kind == "bridge" and link.alias == mark(owner)]
-    strangers = [name for name in found if name not in names]
-    for name in strangers:
-        bridge = Bridge(route, name, owner)
-        bridge.remove_endpoints()
-        bridge.remove()
-    return strangers
+    strangers = [link for link in rtnetlink.links(route) if link.alias == mark(owner) and link.name not in names]
+    for link in strangers:
+        if link.kind == "bridge":
+            bridge = Bridge(route, link.name, owner)
+            bridge.remove_endpoints()
+            bridge.remove()
+        else:
+            remove_link(route, link.name)
+    return [link.name for link in strangers]
 
 
 def sweep(owner: str, known: Iterable[str]) -> None:
-    """Remove an owner's bridges that nobody knows any more; raises `KernelError`."""
+    """Remove an owner's interfaces that nobody knows any more; raises `KernelError`."""
     with kernel_errors(), Socket() as route:
         for name in remove_strangers(route, owner, known):
-            _log.info("removed the bridge %s, which an interrupted engine left", name)
+            _log.info("removed the interface %s, which an interrupted engine left", name)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import NamedTuple
 
 from proa.errors import Internal, InvalidArgument, Unavailable, Unsupported
 from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
+from proa.network.bridge import mark
 from proa.network.bridge_network import Range, addresses, gateway4, gateway6
 from proa.network.endpoint import DEVICE_PREFIX, Endpoint, Order, Plan, Workshop, index_of, remove_link
 from proa.network.failures import kernel_errors
@@ -23,7 +24,6 @@ from proa.network.live import InUse
 from proa.network.pool import EndpointPool
 
 _VLAN = re.compile(r"(.+)\.(\d{1,4})")
-_MARK = "proa"  # alias of parents that were made for a network, as of bridges
 _HIGHEST_VLAN = 4094
 
 
@@ -56,14 +56,17 @@ class ParentNetwork:
         identifier: str = "",
         device_prefix: str = DEVICE_PREFIX,
         routed: bool = True,
+        owner: str = "",
+        shared: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`mtu` 0 is the parent's."""
+        """`mtu` 0 is the parent's; `owner` is the engine, `shared` tells whether others are on the parent."""
         self.device_prefix = device_prefix
         self.parent = parent
         self._kind, self._spare = kind, spare
         self._v4, self._v6 = v4, v6
         self._name, self._identifier = name, identifier
         self._mtu, self._routed = mtu, routed
+        self._owner, self._shared = owner, shared
         self.disturbed = False
         self._pool: EndpointPool | None = None
 
@@ -118,7 +121,7 @@ class ParentNetwork:
             )
         else:
             raise InvalidArgument(f"invalid subinterface vlan name {self.parent}, example formatting is eth0.10")
-        route.execute(made, rtnetlink.set_link(0, self.parent, up=True, alias=_MARK))
+        route.execute(made, rtnetlink.set_link(0, self.parent, up=True, alias=mark(self._owner)))
 
     def take(self) -> Endpoint | None:
         """Return None: none is made in advance, for a MAC address that nobody uses has no place on a LAN."""
@@ -143,11 +146,13 @@ class ParentNetwork:
             self._pool = None
 
     def teardown(self) -> None:
-        """Close, and remove a parent that was made for it."""
+        """Close, and remove a parent that was made for it, unless another network has it as well."""
         self.close()
+        if self._shared():
+            return
         with kernel_errors(), Socket() as route:
             link = rtnetlink.link(route, self.parent)
-            if link is not None and link.alias == _MARK and link.kind in ("vlan", "dummy"):
+            if link is not None and link.alias == mark(self._owner):
                 remove_link(route, self.parent)
 
     def _open_pool(self) -> EndpointPool:

@@ -207,8 +207,39 @@ def test_strangers_are_swept(make: Make) -> None:
         gone.ensure([ip_interface("10.9.0.1/24")], 1500)
         others = kernel.Bridge(route, "br-others", "another")
         others.ensure([ip_interface("10.8.0.1/24")], 1500)
-    kernel.sweep("test", ["br0"])
-    assert {"br0", "br-others"} <= set(links()) and "br-gone" not in links()
+    for parent in ("eth0.10", "eth0.20"):
+        made_parent(parent)
+    kernel.sweep("test", ["br0", "eth0.20"])
+    assert {"br0", "br-others", "eth0.20"} <= set(links()) and not {"br-gone", "eth0.10"} & set(links())
+
+
+def made_parent(name: str) -> None:
+    """An interface as an engine makes it for networks of macvlan and ipvlan; of a kind that every kernel has."""
+    mac, peer_mac = (bytes([2, *os.urandom(5)]) for _ in range(2))
+    with Socket() as route:
+        route.execute(
+            rtnetlink.add_veth(name, "eth0", mac=mac, peer_mac=peer_mac, mtu=1500, peer_netns=new_namespace()),
+            rtnetlink.set_link(0, name, up=True, alias=kernel.mark("test")),
+        )
+
+
+@private_network
+def test_a_parent_goes_with_the_last_network_on_it(root: None) -> None:
+    made_parent("eth0.10")
+    users = [0, 1]
+
+    def network(number: int) -> ParentNetwork:
+        kind = Kind("macvlan", rtnetlink.macvlan_data("bridge"))
+        shared = lambda: any(other != number for other in users)  # noqa: E731
+        return ParentNetwork(kind, "eth0.10", spare=False, v4=None, mtu=0, name="lan", owner="test", shared=shared)
+
+    first, second = network(0), network(1)
+    first.setup(), second.setup()
+    first.teardown()
+    assert "eth0.10" in links()
+    users.remove(0)
+    second.teardown()
+    assert "eth0.10" not in links()
 
 
 @private_network

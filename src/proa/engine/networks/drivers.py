@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import NamedTuple
 
@@ -101,8 +101,18 @@ def is_boolean(text: str) -> bool:
     return text in _BOOLEANS
 
 
-def live(network: Network, site: Site, default_mtu: int) -> LiveNetwork:
-    """Return a network's life in the kernel, before its `setup`."""
+def interface(network: Network) -> str:
+    """Return the interface of the host that containers are behind: its bridge, or the parent of theirs."""
+    if network.driver == "bridge":
+        return bridge_name(network)
+    return network.options.get(PARENT) or f"{SPARE_PARENTS[network.driver]}-{network.id[:12]}"
+
+
+def live(network: Network, site: Site, default_mtu: int, has_parent: Callable[[str], bool]) -> LiveNetwork:
+    """Return a network's life in the kernel, before its `setup`.
+
+    `has_parent` tells whether another network is on an interface.
+    """
     v4 = _range(network.subnets, 4) if network.enable_ipv4 else None
     v6 = _range(network.subnets, 6) if network.enable_ipv6 else None
     mtu = int(network.options.get(MTU) or 0)
@@ -123,18 +133,21 @@ def live(network: Network, site: Site, default_mtu: int) -> LiveNetwork:
             absent=_absent(network),
             named=True,
         )
-    parent = network.options.get(PARENT, "")
+    parent = interface(network)
+    spare = not network.options.get(PARENT)
     return ParentNetwork(
         _kind(network),
-        parent or f"{SPARE_PARENTS[network.driver]}-{network.id[:12]}",
-        spare=not parent,
+        parent,
+        spare=spare,
+        owner=site.table,
+        shared=lambda: has_parent(parent),
         v4=v4,
         v6=v6,
         mtu=mtu,
         name=network.name,
         identifier=network.id,
         device_prefix=prefix,
-        routed=not network.internal and bool(parent),
+        routed=not network.internal and not spare,
     )
 
 
@@ -164,16 +177,29 @@ def check_parent_options(driver: str, options: Mapping[str, str]) -> None:
 
 
 def refuse_taken(network: Network, others: Iterable[Network]) -> None:
-    """Refuse a bridge that another network has. Raises `Forbidden` in Docker's words."""
-    if network.driver != "bridge":
-        return
-    name = bridge_name(network)
+    """Refuse an interface that another network has for itself. Raises `Forbidden` in Docker's words."""
+    name = interface(network)
     for other in others:
-        if other.driver == "bridge" and bridge_name(other) == name:
+        if other.driver not in DRIVERS or other.config_only or interface(other) != name:
+            continue
+        if network.driver == other.driver == "bridge":
             raise Forbidden(
                 f"cannot create network {network.id} ({name}): conflicts with network {other.id} ({name}): "
                 "networks have same bridge name"
             )
+        if network.driver == other.driver == "ipvlan":
+            spare = f"{SPARE_PARENTS['ipvlan']}-{other.id[:12]}"
+            raise Forbidden(f"network {spare} is already using parent interface {name}")
+        if network.driver == other.driver == "macvlan":
+            using = f"macvlan network {other.id} is already using parent interface {name}"
+            if _is_passthru(network):
+                raise Forbidden(f"cannot use mode passthru, {using}")
+            if _is_passthru(other):
+                raise Forbidden(f"{using} in mode passthru")
+
+
+def _is_passthru(network: Network) -> bool:
+    return network.options.get(MODES["macvlan"].option) == "passthru"
 
 
 def _range(subnets: list[Subnet], version: int) -> Range | None:

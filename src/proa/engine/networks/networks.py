@@ -22,6 +22,7 @@ from proa.errors import ProaError, Unavailable
 from proa.network import bridge as kernel
 from proa.network.default_bridge import DefaultBridge
 from proa.network.live import LiveNetwork
+from proa.network.parent_network import ParentNetwork
 from proa.network.published import ANY4
 from proa.network.subnets import USER_POOLS, Pool
 
@@ -154,7 +155,7 @@ class Networks:
         rules = [drivers.rules(network) for network in users if network.driver == "bridge"]
         bridge.setup(places[self._networks[DEFAULT].id], rules)
         self._mtu = bridge.mtu
-        kernel.sweep(self.site.table, [each.bridge for each in rules])
+        kernel.sweep(self.site.table, [drivers.interface(network) for network in users])
         self._live[self._networks[DEFAULT].id] = bridge.network
         for network in users:
             try:
@@ -164,7 +165,7 @@ class Networks:
 
     def bring_up(self, network: Network, running: Iterable[EndpointRecord] = ()) -> None:
         """Make a network in the kernel; for a thread. Raises `ProaError`, and leaves nothing then."""
-        live = drivers.live(network, self.site, self._mtu)
+        live = drivers.live(network, self.site, self._mtu, self._has_parent)
         try:
             live.setup(running)
         except BaseException:
@@ -184,6 +185,10 @@ class Networks:
             return live
         raise Unavailable(f"network {network.name} is not set up")
 
+    def _has_parent(self, name: str) -> bool:
+        """Whether a network that is up is on an interface of the host."""
+        return any(isinstance(live, ParentNetwork) and live.parent == name for live in self._live.values())
+
     @property
     def disturbed(self) -> bool:
         """Whether containers have lost interfaces that nobody remembered."""
@@ -194,7 +199,8 @@ class Networks:
 
     def close(self, busy: frozenset[str]) -> None:
         """Leave the networks with these ids to their containers; the others go with the engine."""
-        for network in self.all():
+        # Idle ones first: an interface that a busy one has too stays.
+        for network in sorted(self.all(), key=lambda each: each.id in busy):
             live = self._live.pop(network.id, None)
             if live is None or network.name == DEFAULT:  # the engine sees to that one, which comes last
                 continue
