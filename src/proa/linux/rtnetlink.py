@@ -55,9 +55,9 @@ _FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}
 
 
 class Link:
-    """A network interface; `master` is the index of the bridge it is a port of (0: none)."""
+    """A network interface; `master` is the index of the bridge it is a port of, `parent` of what it is on."""
 
-    __slots__ = ("alias", "index", "kind", "mac", "master", "mtu", "name", "operational", "up")
+    __slots__ = ("alias", "index", "kind", "mac", "master", "mtu", "name", "operational", "parent", "up")
 
     def __init__(self, payload: bytes) -> None:
         _family, _type, index, flags, _change = _LINK.unpack_from(payload)
@@ -69,6 +69,7 @@ class Link:
         self.alias = decode_text(found.get(_IFLA_IFALIAS, b""))
         self.mac = found.get(_IFLA_ADDRESS, b"")
         self.mtu = _number(found.get(_IFLA_MTU))
+        self.parent = _number(found.get(_IFLA_LINK))  # of the namespace that it was made from
         self.master = _number(found.get(_IFLA_MASTER))
         information = attributes(found.get(_IFLA_LINKINFO, b""))
         self.kind = decode_text(information.get(_IFLA_INFO_KIND, b""))  # "bridge", "veth", "" for hardware

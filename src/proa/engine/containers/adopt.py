@@ -103,19 +103,15 @@ async def _take_over(containers: Containers, record: Container, run: Run, state:
         await run.connection.request("resume")  # held for a commit that did not come to its end
     elif not state["paused"]:
         record.state.status = Status.RUNNING
+    if state["memo"] and record.state.started_at != state["started_at"]:
+        # The start was not recorded any more, nor the places that it took; of a recorded one the memo is old.
+        memo = msgspec.convert(state["memo"], Memo)
+        record.endpoints, record.ports = memo.endpoints, memo.ports
     record.state.pid = state["pid"]
     record.state.started_at = state["started_at"]
-    if state["memo"]:
-        _recall(record, msgspec.convert(state["memo"], Memo))
     containers.store.save(record)
     containers.probing.resume(record)
     containers.execs.adopt(record.id, state["execs"])
-
-
-def _recall(record: Container, memo: Memo) -> None:
-    """Fill in the places that a start took which was not recorded any more."""
-    if not any(place.attached for place in record.endpoints.values()):
-        record.endpoints, record.ports = memo.endpoints, memo.ports
 
 
 async def _end_stranger(run: Run, state: dict[str, Any]) -> None:
