@@ -63,10 +63,10 @@ class Order:
     @property
     def plain(self) -> bool:
         """Whether any endpoint that is ready will do."""
-        return self == _PLAIN
+        return self == PLAIN
 
 
-_PLAIN = Order()
+PLAIN = Order()
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class Workshop:
         self._host.close()
         os.close(self._home)
 
-    def make(self, pair: Pair, order: Order = _PLAIN) -> Endpoint:
+    def make(self, pair: Pair, order: Order = PLAIN) -> Endpoint:
         """Make an endpoint with these addresses (2 ms). Another MAC address than theirs is `change_mac`'s."""
         mac = pair.mac
         device = order.device or f"{self.plan.device_prefix}0"

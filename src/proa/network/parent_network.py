@@ -6,8 +6,10 @@ them. The host itself does not reach them (Documentation/networking/ipvlan.rst).
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
 from proa.network.bridge import mark
 from proa.network.bridge_network import Range, addresses, gateway4, gateway6
-from proa.network.endpoint import DEVICE_PREFIX, Endpoint, Order, Plan, Workshop, index_of, remove_link
+from proa.network.endpoint import DEVICE_PREFIX, PLAIN, Endpoint, Order, Plan, Workshop, index_of, remove_link
 from proa.network.failures import kernel_errors
 from proa.network.leases import Leases, Pair
 from proa.network.live import InUse
@@ -25,6 +27,8 @@ from proa.network.pool import EndpointPool
 
 _VLAN = re.compile(r"(.+)\.(\d{1,4})")
 _HIGHEST_VLAN = 4094
+# Seconds that interfaces of closed namespaces are given to vanish; each attempt makes, and closes, one more.
+_PAUSES = tuple(0.02 * 2**step for step in range(8))
 
 
 class Kind(NamedTuple):
@@ -168,6 +172,17 @@ class _Workshop(Workshop):
         super().__init__(parent, plan)
         self._parent, self._kind = parent, kind
         self._has_mac = kind.has_mac
+
+    def make(self, pair: Pair, order: Order = PLAIN) -> Endpoint:
+        """Make one. Its addresses may still be an earlier one's, whose namespace the kernel takes apart."""
+        for pause in (*_PAUSES, None):
+            try:
+                return super().make(pair, order)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or pause is None:
+                    raise
+            time.sleep(pause)
+        raise AssertionError("the last pause is none")
 
     def _plug(self, namespace: int, device: str, mac: bytes) -> str:
         # Old kernels, 6.1 among them, look for the name among this host's interfaces, where the parent is an eth0,

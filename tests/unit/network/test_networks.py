@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network, ip_address, ip_interface
 from pathlib import Path
@@ -330,3 +331,25 @@ def test_a_kernel_without_a_kind_says_so(root: None) -> None:
     assert endpoint.mac_address == ""
     endpoint.close()
     network.close()
+
+
+@private_network
+def test_macvlan_waits_for_an_address_to_be_free(root: None) -> None:
+    """A container that starts again has the MAC address of its last run, whose interface may still be there."""
+    neighbour("eth0", "192.0.2.2/24", "192.0.2.1/24")
+    network = ParentNetwork(
+        Kind("macvlan", rtnetlink.macvlan_data("bridge")),
+        "eth0",
+        spare=False,
+        v4=Range(ip_interface("192.0.2.1/24")),
+        mtu=0,
+        name="lan",
+    )
+    network.setup()
+    first = order(network)
+    network.release(first.pair)
+    threading.Timer(0.3, first.close).start()
+    again = network.order(Order(addresses=first.pair)).result(10)
+    assert again.mac_address == first.mac_address
+    network.teardown()
+    again.close()
