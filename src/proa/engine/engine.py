@@ -199,6 +199,7 @@ class Engine:
         self._warn(self.bridge.warnings)
         self.guard.start(self.bridge.warnings)
         await mending.mend(self.containers)
+        await self.containers.publishing.settle()
         attach.resume(self.containers)
         await self.egress.mend()
         await self.egress.mend()

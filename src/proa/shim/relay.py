@@ -75,8 +75,11 @@ class Relay:
         """Hold bound sockets; `ports` of the message is where each leads in the container.
 
         `addresses` are the container's, for what is held already as well; without them all is given back, or
-        what `drop` says: [protocol, address, port] of this host.
+        what `drop` says: [protocol, address, port] of this host. With `keep`, all but these are given back.
         """
+        if "keep" in message:
+            kept = {tuple(each) for each in message["keep"]}
+            self._drop({held for held in self._held_ports() if held not in kept})
         if "drop" in message:
             self._drop({tuple(each) for each in message["drop"]})
             return
@@ -102,6 +105,9 @@ class Relay:
         self._held.append(socket)
         if socket.getsockopt(SOL_SOCKET, SO_PROTOCOL) != IPPROTO_SCTP:  # which is messages, not a stream
             self._loop.on_read(fd, lambda: self._accept(socket, port))
+
+    def _held_ports(self) -> list[tuple[str, str, int]]:
+        return [_held_as(each) for each in (*self._held, *(one.socket for one in self._datagrams))]
 
     def _drop(self, unwanted: set[tuple[str, str, int]]) -> None:
         """Give some ports back; their connections go on."""

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from proa import wording
 from proa.engine.containers import publish_policy
+from proa.engine.containers.port_wishes import asked_for, wanted, wishes
+from proa.engine.containers.shims import ShimError, ShimGone
 from proa.engine.networks import routes
 from proa.engine.networks.drivers import bridge_name, gateway_mode
 from proa.engine.networks.records import DEFAULT, Network
@@ -53,6 +55,11 @@ class Publishing:
         if not wanted(record.options):
             return
         leading = self._leading(record)
+        if record.ports and not any(leading):
+            # The new place leads, and is on no bridge: nothing comes to the container by this host any more.
+            self._ports.withdraw(_mappings(record.ports, self._leading(record, without=endpoint)))
+            record.ports = []
+            await self._give_back(record)
         if not _is_among(endpoint, leading) or not all(place.attached for place in leading if place):
             return
         try:
@@ -82,6 +89,8 @@ class Publishing:
     def end(self, record: Container, endpoint: EndpointRecord, network: Network | None) -> None:
         """Lead ports nowhere, or to the network that is left to a container that goes on."""
         if not record.ports:
+            if record.running and wanted(record.options) and any(self._leading(record)):
+                self._containers.later(self._publish_again(record))
             return
         before = self._leading(record, also=endpoint)
         if not record.running:
@@ -98,20 +107,32 @@ class Publishing:
             record.ports = []
             self._containers.later(self._give_back(record))
 
-    def _leading(self, record: Container, also: EndpointRecord | None = None) -> _Leading:
+    async def _publish_again(self, record: Container) -> None:
+        """Publish the ports of a container that goes on, where a place on no bridge has led until now."""
+        async with self._containers.lock(record):
+            leading = self._leading(record)
+            if record.running and not record.ports and any(leading):
+                record.ports = await self._publish(record, leading, record.options)
+                self._containers.store.save(record)
+
+    def _leading(
+        self, record: Container, also: EndpointRecord | None = None, without: EndpointRecord | None = None
+    ) -> _Leading:
         """Return the places that the ports of IPv4 and of IPv6 lead to: where the default routes lead.
 
-        `also` is a place that the record may have no more.
+        `also` is a place that the record may have no more, `without` one that it had not before.
         """
         networks = self._containers.networks
         named = {place.network: place for place in (*record.endpoints.values(), *([also] if also else ()))}
+        if without:
+            named.pop(without.network, None)
         places = [(place, network) for name, place in named.items() if (network := networks.named(name))]
         bridged = {network.name for _, network in places if network.driver == _DRIVER}
         v4, v6 = (named[name] if name in bridged else None for name in routes.choose(places))
         return v4, v6
 
-    async def change(self, record: Container, wanted: ContainerOptions, unwanted: Sequence[Published]) -> None:
-        """Publish also what `wanted` says, for a container that runs, and then no more what is `unwanted`."""
+    async def add(self, record: Container, wanted: ContainerOptions) -> None:
+        """Publish also what `wanted` says, for a container that runs."""
         leading = self._leading(record)
         if not any(leading):
             return
@@ -122,17 +143,34 @@ class Publishing:
             raise wording.connectivity_failed(
                 record.name, endpoint.endpoint_id if endpoint else "", error.message
             ) from error
-        if unwanted:
-            await asyncio.wrap_future(self._ports.withdraw(_mappings(unwanted, leading)))
-            await self._drop(record, unwanted)
-            left = [each for run in record.ports for each in run.single() if each not in set(unwanted)]
-            record.ports = _in_order(left)
+
+    async def take_away(self, record: Container, unwanted: Sequence[Published]) -> None:
+        """Publish some ports of a running container no more; its record does not have them any more."""
+        await asyncio.wrap_future(self._ports.withdraw(_mappings(unwanted, self._leading(record))))
+        await self._drop(record, unwanted)
+
+    async def settle(self) -> None:
+        """Let shims hold what the records of running containers say: an engine may have been killed in between."""
+        for record in self._containers.all():
+            run = self._containers.runs.get(record.id)
+            if not record.running or run is None or run.connection is None:
+                continue
+            leading = self._leading(record)
+            if record.ports and not any(leading):
+                record.ports = []
+                self._containers.store.save(record)
+            try:
+                await run.connection.request(
+                    "ports", ports=[], keep=_sockets(record.ports), addresses=_addresses(leading)
+                )
+            except (ShimError, ShimGone) as error:
+                _log.warning("container %s: its ports can not be settled: %s", record.name, error)
 
     async def _publish(self, record: Container, leading: _Leading, options: ContainerOptions) -> list[Published]:
         target = _addresses(leading)
         record.publish_policy = self._policy(record, leading)
         if record.publish_policy != "direct":
-            publish_policy.check_relayed(_asked_for(options))
+            publish_policy.check_relayed(asked_for(options))
         published: list[Published] = []
         ports: list[Published] = []
         claims = self._claims(record, options, leading, target, published)
@@ -257,7 +295,7 @@ class Publishing:
 
     async def _drop(self, record: Container, ports: Sequence[Published]) -> None:
         """Give some ports back; those that no socket holds are no error."""
-        sockets = [(run.protocol, run.host_address, each.host_port) for run in ports for each in run.single()]
+        sockets = _sockets(ports)
         for start in range(0, len(sockets), _AT_ONCE):
             await self._connection(record).request("ports", drop=sockets[start : start + _AT_ONCE])
 
@@ -276,6 +314,17 @@ class Publishing:
         return self._containers.bridge.name if network.name == DEFAULT else bridge_name(network)
 
 
+def without(ports: Sequence[Published], unwanted: Sequence[Published]) -> list[Published]:
+    """Return the ports that are left."""
+    gone = set(unwanted)
+    return _in_order([each for run in ports for each in run.single() if each not in gone])
+
+
+def _sockets(ports: Sequence[Published]) -> list[tuple[str, str, int]]:
+    """Return protocol, address and port of what a shim may hold for ports."""
+    return [(run.protocol, run.host_address, each.host_port) for run in ports for each in run.single()]
+
+
 def _in_order(ports: Sequence[Published]) -> list[Published]:
     return runs(sorted(ports, key=lambda each: (each.protocol, each.host_address, each.port)))
 
@@ -292,46 +341,6 @@ def _addresses(leading: _Leading) -> tuple[str, str]:
 
 def _mappings(ports: Sequence[Published], leading: _Leading) -> list[Mapping]:
     return [Mapping(run, *_addresses(leading)) for run in ports]
-
-
-def wanted(options: ContainerOptions) -> bool:
-    """Whether any port is to be published."""
-    return bool(options.port_bindings or (options.publish_all and options.exposed_ports))
-
-
-def _asked_for(options: ContainerOptions) -> Iterator[Published]:
-    """Yield every port that is to be published, at no address yet."""
-    for each in options.port_bindings:
-        yield Published(each.protocol, "", 0, each.port)
-    if options.publish_all:
-        for protocol, port in sorted(_exposed(options.exposed_ports)):
-            yield Published(protocol, "", 0, port)
-
-
-def wishes(options: ContainerOptions, default: tuple[str, ...], target: tuple[str, str]) -> Iterator[Wish]:
-    """Yield what a container with the addresses `target` wants: bindings first, then exposed ports.
-
-    The host's IPv4 addresses lead to IPv4 alone, as with Docker; its IPv6 addresses to whatever there is.
-    """
-    for each in options.port_bindings:
-        addresses = (each.host_address,) if each.host_address else default
-        if usable := tuple(address for address in addresses if target[0] or ":" in address):
-            yield Wish(each.protocol, each.port, usable, each.first, each.last, each.count)
-    usable = tuple(address for address in default if target[0] or ":" in address)
-    if not options.publish_all or not usable:
-        return
-    bound = {(each.protocol, each.port + step) for each in options.port_bindings for step in range(each.count)}
-    for protocol, port in sorted(_exposed(options.exposed_ports) - bound):
-        yield Wish(protocol, port, usable)
-
-
-def _exposed(ports: Sequence[str]) -> set[tuple[str, int]]:
-    found = set()
-    for each in ports:
-        numbers, _, protocol = each.partition("/")
-        first, _, last = numbers.partition("-")
-        found |= {(protocol or "tcp", port) for port in range(int(first), int(last or first) + 1)}
-    return found
 
 
 def _take(claims: Iterator[Claim]) -> list[Claim]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from proa.engine.containers import publishing
 from proa.engine.options import PortBinding
 from proa.engine.records import Container, Status
 from proa.errors import Conflict, InvalidArgument, NotFound
@@ -35,14 +36,17 @@ async def change(
         gone = [each for wish in _single(remove) for each in _found(record, had, wish)]
         kept = [each for each in had if each not in gone]
         changed = msgspec.structs.replace(options, port_bindings=joined([*kept, *add]))
+        removed: list[Published] = []
         if record.running:
             removed = [run for each in gone for run in _published(record, each, kept)]
-            await containers.publishing.change(
-                record, msgspec.structs.replace(options, port_bindings=add), removed
-            )
+            await containers.publishing.add(record, msgspec.structs.replace(options, port_bindings=add))
         record.options = changed
         _tell(record.request, changed.port_bindings)
+        record.ports = publishing.without(record.ports, removed)
+        # Before they are taken away: whatever happens in between, the shim holds what the record says, and more.
         containers.store.save(record)
+        if removed:
+            await containers.publishing.take_away(record, removed)
     containers.emit("update", record)
 
 
