@@ -141,6 +141,11 @@ def bare() -> Image:
 
 def ubuntu() -> Image:
     """Real files of a real distribution, split into four layers as hub images often are."""
+    return images.build(minbase_layers(), {"Cmd": ["/bin/bash"]}, style="docker")
+
+
+@lru_cache
+def minbase_layers() -> list[Layer]:
     path = cache.cached(f"minbase-{distribution()[0]}.tar", _make_minbase)
     parts = [Tree() for _ in range(4)]
     with tarfile.open(path) as archive:
@@ -149,8 +154,7 @@ def ubuntu() -> Image:
             data = archive.extractfile(member) if member.isreg() else None
             part = parts[min(3, number * 4 // len(members))]
             part.entries.append((member, data.read() if data else b""))
-    made = [images.layer(part, level=1) for part in parts]
-    return images.build(made, {"Cmd": ["/bin/bash"]}, style="docker")
+    return [images.layer(part, level=1) for part in parts]
 
 
 def big() -> Image:
