@@ -59,7 +59,7 @@ class Publishing:
             # The new place leads, and is on no bridge: nothing comes to the container by this host any more.
             self._ports.withdraw(_mappings(record.ports, self._leading(record, without=endpoint)))
             record.ports = []
-            await self._give_back(record)
+            self._containers.later(self._give_back(record))
         if not _is_among(endpoint, leading) or not all(place.attached for place in leading if place):
             return
         try:
@@ -291,7 +291,10 @@ class Publishing:
         await asyncio.wrap_future(self._ports.lead(_mappings(ports, leading), self._bridge(leading)))
 
     async def _give_back(self, record: Container) -> None:
-        await self._connection(record).request("ports", ports=[])
+        """Let the shim hold no ports, when the record without them is written: a crash before loses none."""
+        async with self._containers.lock(record):
+            if record.running and not record.ports:
+                await self._connection(record).request("ports", ports=[])
 
     async def _drop(self, record: Container, ports: Sequence[Published]) -> None:
         """Give some ports back; those that no socket holds are no error."""
