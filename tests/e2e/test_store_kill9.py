@@ -143,7 +143,8 @@ def test_at_every_step(engine: MortalEngine, name: str) -> None:
     else:
         raise AssertionError(f"{name} has more than {MOST} steps")
     after = operation.states(engine)
-    assert after != before and seen == {before, after}, (deaths, seen)
+    assert after != before and seen <= {before, after}, (deaths, seen)
+    assert operation.stride > 1 or len(seen) == 2, "it never died with its work done"
     assert deaths >= 4
     check_disk(engine)
     if name not in ("pull", "rewind"):

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,12 @@ class Standing:
         else:
             assert _nft("ruleset") == []
         namespaces = {os.readlink(f"/proc/{box['State']['Pid']}/ns/net") for box in self.running}
-        assert eventually(lambda: _namespaces() <= namespaces, 5), (_namespaces(), namespaces)
+        deadline = time.monotonic() + 5
+        while (loose := {each: who for each, who in _namespaces().items() if each not in namespaces}) and (
+            time.monotonic() < deadline
+        ):
+            time.sleep(0.05)
+        assert not loose
 
     def _interface(self, network: Any) -> str:
         options = network["Options"]
@@ -128,7 +134,17 @@ class Standing:
         assert found == wanted, (box["Name"], found, wanted)
 
     def _check_names(self, names: set[str]) -> None:
-        """Each container finds those on its networks by their names, and nobody else of all there ever were."""
+        """Each container finds those on its networks by their names, and nobody else of all there ever were.
+
+        What the engine tells at its start, and the questions, come to the name server by different sockets.
+        """
+        deadline = time.monotonic() + 3
+        while (wrong := self._wrong_names(names)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not wrong
+
+    def _wrong_names(self, names: set[str]) -> list[Any]:
+        found_wrong = []
         for box in self.running:
             mine = box["NetworkSettings"]["Networks"]
             known: dict[str, set[str]] = {name: set() for name in names}
@@ -142,8 +158,8 @@ class Standing:
                 right = {
                     name: found[name] <= known[name] and bool(found[name]) is bool(known[name]) for name in names
                 }
-                wrong = {name: (found[name], known[name]) for name in names if not right[name]}
-                assert not wrong, (box["Name"], wrong)
+                found_wrong += [(box["Name"], name, found[name], known[name]) for name in names if not right[name]]
+        return found_wrong
 
 
 def _inside(box: Any, work: Any) -> Any:
@@ -184,14 +200,15 @@ def _nft(what: str) -> list[Any]:
     return [each for each in json.loads(said)["nftables"] if "metainfo" not in each]
 
 
-def _namespaces() -> set[str]:
-    """Network namespaces that processes of the run are in or hold, other than this one and the machine's."""
+def _namespaces() -> dict[str, str]:
+    """Network namespaces that processes of the run are in or hold, and who, but for this one and the machine's."""
     usual = {os.readlink("/proc/thread-self/ns/net"), os.readlink("/proc/self/ns/net")}
-    found = set()
-    for pid in leaks.processes():
+    found: dict[str, str] = {}
+    for pid, who in leaks.processes().items():
         try:
-            found |= {os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
-            found.add(os.readlink(f"/proc/{pid}/ns/net"))
+            for number in os.listdir(f"/proc/{pid}/fd"):
+                found[os.readlink(f"/proc/{pid}/fd/{number}")] = f"descriptor {number} of {who}"
+            found[os.readlink(f"/proc/{pid}/ns/net")] = who
         except OSError:
             continue  # it has ended
-    return {each for each in found if each.startswith("net:[")} - usual
+    return {each: who for each, who in found.items() if each.startswith("net:[") and each not in usual}

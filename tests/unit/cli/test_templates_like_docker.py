@@ -170,7 +170,7 @@ OF_NETWORKS = [
 ]  # fmt: skip
 OF_VOLUMES = [
     "{{.}}", "{{.Status}}", "{{json .Status}}", "{{.UsageData}}", "{{.ClusterVolume}}", "{{.Options}}",
-    "{{.Labels}}", "{{.Nope}}", "{{.CreatedAt}}", "{{.Name}} {{.Scope}}",
+    "{{.Labels}}", "{{.Nope}}", "{{.CreatedAt}}", "{{.Name}} {{.Scope}}", "{{json .Labels}}", "{{json .Options}}",
 ]  # fmt: skip
 CASES = [("network inspect web -f", text) for text in OF_NETWORKS]
 CASES += [("volume inspect web -f", text) for text in OF_VOLUMES]

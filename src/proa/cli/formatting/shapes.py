@@ -19,8 +19,8 @@ _NETWORK: Shape = (
 _SUBNET: Shape = (("Subnet", ""), ("IPRange", ""), ("Gateway", ""), ("AuxiliaryAddresses", {}))
 _MEMBER: Shape = (("Name", ""), ("EndpointID", ""), ("MacAddress", ""), ("IPv4Address", ""), ("IPv6Address", ""))
 _VOLUME: Shape = (
-    ("ClusterVolume", Absent("UsageData")), ("CreatedAt", ""), ("Driver", ""), ("Labels", {}), ("Mountpoint", ""),
-    ("Name", ""), ("Options", {}), ("Scope", ""), ("Status", Absent("Options")),
+    ("ClusterVolume", Absent("UsageData")), ("CreatedAt", ""), ("Driver", ""), ("Labels", Absent("Labels")),
+    ("Mountpoint", ""), ("Name", ""), ("Options", Absent("Options")), ("Scope", ""), ("Status", Absent("Options")),
     ("UsageData", Absent("UsageData")),
 )  # fmt: skip
 
