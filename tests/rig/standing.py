@@ -81,7 +81,7 @@ class Standing:
         else:
             assert _nft("ruleset") == []
         namespaces = {os.readlink(f"/proc/{box['State']['Pid']}/ns/net") for box in self.running}
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 15
         while (loose := {each: who for each, who in _namespaces().items() if each not in namespaces}) and (
             time.monotonic() < deadline
         ):
