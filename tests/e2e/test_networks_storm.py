@@ -16,7 +16,7 @@ import pytest
 
 from proa.linux import rtnetlink
 from proa.linux.netlink import Socket
-from rig import standard
+from rig import leaks, standard
 from rig.engine import Engine
 from rig.private_network import new_namespace, private_network
 from rig.standing import Standing
@@ -93,10 +93,11 @@ def agree(clerk: Clerk, found: State) -> None:
 def test_killed_in_a_storm(root: None, engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     own = {f"up{number}" for number in range(CLERKS)}
     plug_in(own)
+    others = frozenset(leaks.processes())
     engine.start()
     try:
         load(engine)
-        storm(engine, own, capsys)
+        storm(engine, own, others, capsys)
     finally:
         if engine.process and engine.process.poll() is not None:
             engine.start()
@@ -110,7 +111,7 @@ def load(engine: Engine) -> None:
     assert answer.status == 200 and b"errorDetail" not in answer.body, answer
 
 
-def storm(engine: Engine, own: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+def storm(engine: Engine, own: set[str], others: frozenset[str], capsys: pytest.CaptureFixture[str]) -> None:
     kinds = drivers("up0")
     chance = random.Random(SEED)
     clerks = [Clerk(engine, number, SEED, kinds) for number in range(CLERKS)]
@@ -129,7 +130,7 @@ def storm(engine: Engine, own: set[str], capsys: pytest.CaptureFixture[str]) -> 
             work.result()
             assert not clerk.wrong, clerk.wrong
         engine.start()
-        standing = Standing(engine)
+        standing = Standing(engine, others)
         for clerk in clerks:
             agree(clerk, standing.of(clerk.number))
         names = {name for clerk in clerks for name in clerk.names if name.startswith("box")}

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from rig.storm import Box, State
 class Standing:
     """All containers and networks of an engine, as `inspect` shows them."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, others: frozenset[str] = frozenset()) -> None:
+        """`others` are processes of the run that were there before the engine: those of other engines."""
+        self.engine, self._others = engine, others
         rows = engine.api.get("/containers/json", all=1).json
         self.boxes = [engine.api.get(f"/containers/{row['Id']}/json").json for row in rows]
         self.running = [box for box in self.boxes if box["State"]["Running"]]
@@ -82,11 +84,11 @@ class Standing:
             assert _nft("ruleset") == []
         namespaces = {os.readlink(f"/proc/{box['State']['Pid']}/ns/net") for box in self.running}
         deadline = time.monotonic() + 15
-        while (loose := {each: who for each, who in _namespaces().items() if each not in namespaces}) and (
-            time.monotonic() < deadline
-        ):
+        while (
+            loose := {each: who for each, who in _namespaces(self._others).items() if each not in namespaces}
+        ) and (time.monotonic() < deadline):
             time.sleep(0.05)
-        assert not loose
+        assert not loose, loose
 
     def _interface(self, network: Any) -> str:
         options = network["Options"]
@@ -141,7 +143,7 @@ class Standing:
         deadline = time.monotonic() + 3
         while (wrong := self._wrong_names(names)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert not wrong
+        assert not wrong, wrong
 
     def _wrong_names(self, names: set[str]) -> list[Any]:
         found_wrong = []
@@ -200,15 +202,26 @@ def _nft(what: str) -> list[Any]:
     return [each for each in json.loads(said)["nftables"] if "metainfo" not in each]
 
 
-def _namespaces() -> dict[str, str]:
-    """Network namespaces that processes of the run are in or hold, and who, but for this one and the machine's."""
+def _namespaces(others: frozenset[str]) -> dict[str, str]:
+    """Network namespaces that processes of the run are in or hold, and who, but for this one and the machine's.
+
+    Without those of `others` and of what these have started.
+    """
     usual = {os.readlink("/proc/thread-self/ns/net"), os.readlink("/proc/self/ns/net")}
     found: dict[str, str] = {}
     for pid, who in leaks.processes().items():
         try:
+            if others & set(_ancestry(pid)):
+                continue
             for number in os.listdir(f"/proc/{pid}/fd"):
                 found[os.readlink(f"/proc/{pid}/fd/{number}")] = f"descriptor {number} of {who}"
             found[os.readlink(f"/proc/{pid}/ns/net")] = who
         except OSError:
             continue  # it has ended
     return {each: who for each, who in found.items() if each.startswith("net:[") and each not in usual}
+
+
+def _ancestry(pid: str) -> Iterator[str]:
+    while pid != "0":
+        yield pid
+        pid = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
