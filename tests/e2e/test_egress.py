@@ -186,14 +186,14 @@ def test_rules_outlive_engine_and_name_server(fresh_engine: Engine) -> None:
             assert eventually(lambda: sum(int(each["count"]) for each in events(docker, "web")) == 3)
             os.kill(server_of(fresh_engine), signal.SIGKILL)
             assert (reached(80), reached(81)) == ("", CLOSED)  # what is open stays so for its time
-            assert eventually(lambda: ask(namespace, "example.org").addresses == [there.v4])
+            assert eventually(lambda: asked(namespace, "example.org") == [there.v4], 20)
             expected["tcp", there.v4, 81] = 4
             assert eventually(lambda: refused(docker, "web") == expected)
             fresh_engine.kill()
             os.kill(server_of(fresh_engine), signal.SIGKILL)
             assert (reached(80), reached(81)) == ("", CLOSED)
             fresh_engine.start()
-            assert eventually(lambda: ask(namespace, "example.org").addresses == [there.v4])
+            assert eventually(lambda: asked(namespace, "example.org") == [there.v4], 20)
             expected["tcp", there.v4, 81] = 5
             assert eventually(lambda: refused(docker, "web") == expected)
         finally:
