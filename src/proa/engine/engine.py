@@ -202,7 +202,6 @@ class Engine:
         await self.containers.publishing.settle()
         attach.resume(self.containers)
         await self.egress.mend()
-        await self.egress.mend()
         await self.resolution.start()
         self.containers.restarts.begin()
         self.trash.empty()

@@ -111,14 +111,18 @@ class ExternalContainer(Container):
             with step(f'mount "{entry["source"]}" at {entry["destination"]}'):
                 tree, directory = mounts.detached(entry, mounts.Options(["rbind"]))
                 path = f"{self._directory}/{number}"
-                if directory:
-                    os.makedirs(path, exist_ok=True)
-                else:
-                    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-                target = os.open(path, os.O_PATH | os.O_CLOEXEC)
-                mount.move_mount(tree, target)
-                os.close(target)
-                os.close(tree)
+                try:
+                    if directory:
+                        os.makedirs(path, exist_ok=True)
+                    else:
+                        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+                    target = os.open(path, os.O_PATH | os.O_CLOEXEC)
+                    try:
+                        mount.move_mount(tree, target)
+                    finally:
+                        os.close(target)
+                finally:
+                    os.close(tree)
             del entry["proa"]
             entry.update(type="bind", source=path)
 

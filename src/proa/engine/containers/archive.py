@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -20,8 +20,7 @@ import msgspec
 from proa.archive.dump import write_entry, write_root
 from proa.archive.extract import extract
 from proa.engine.containers import view
-from proa.engine.images.feed import Feed
-from proa.engine.images.feed import Stopped as FeedStopped
+from proa.engine.images.feed import Feed, fed
 from proa.engine.outflow import Outflow
 from proa.engine.own_thread import in_own_thread
 from proa.engine.records import Container
@@ -133,18 +132,7 @@ async def write(
         finally:
             feed.stop()  # who still feeds must not wait
 
-    task = asyncio.ensure_future(_within(containers, record, work))
-    try:
-        with suppress(FeedStopped):  # the thread has failed, or has read all that it wants
-            async for chunk in chunks:
-                await feed.put(chunk)
-            feed.end()
-    except BaseException:
-        feed.stop()
-        with suppress(BaseException):
-            await task
-        raise
-    await task
+    await fed(_within(containers, record, work), feed, chunks)
     containers.emit("extract-to-dir", record)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Awaitable, Iterator
+from contextlib import suppress
 from threading import Condition
+from typing import TypeVar
 
 LIMIT = 4 << 20  # bytes under way
+
+_Result = TypeVar("_Result")
 
 
 class Stopped(Exception):
@@ -71,3 +75,19 @@ class Feed:
             if wake or not self._held:
                 self._loop.call_soon_threadsafe(self._room.set)
             yield chunk
+
+
+async def fed(work: Awaitable[_Result], feed: Feed, chunks: AsyncIterable[bytes]) -> _Result:
+    """Return what `work` makes of all chunks that `feed` brings it; whoever stops sending them fails it."""
+    task = asyncio.ensure_future(work)
+    try:
+        with suppress(Stopped):  # the thread has failed, or has read all that it wants
+            async for chunk in chunks:
+                await feed.put(chunk)
+            feed.end()
+    except BaseException:
+        feed.stop()
+        with suppress(BaseException):
+            await task
+        raise
+    return await task

@@ -9,10 +9,10 @@ import asyncio
 import ctypes
 import errno
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -20,8 +20,7 @@ from proa import times
 from proa.archive.compression import decompress
 from proa.archive.dump import write_entry
 from proa.archive.extract import extract
-from proa.engine.images.feed import Feed
-from proa.engine.images.feed import Stopped as FeedStopped
+from proa.engine.images.feed import Feed, fed
 from proa.engine.outflow import Outflow, Stopped
 from proa.engine.own_thread import in_own_thread
 from proa.engine.volumes.copy_up import copy_up
@@ -139,10 +138,10 @@ class VolumeCopies:
 
         if name in {volume.name for volume in self._volumes.list()}:
             async with self._volumes.mounts.held([name], "import"):
-                await _fed(in_own_thread(lambda: unpack(self._volumes.path(name))), feed, chunks)
+                await fed(in_own_thread(lambda: unpack(self._volumes.path(name))), feed, chunks)
                 return self._volumes.get(name)
         new = Volume(name=self._volumes.check_free(name), created=times.now())
-        volume, _ = await _fed(self._made(new, lambda directory: unpack(directory / DATA)), feed, chunks)
+        volume, _ = await fed(self._made(new, lambda directory: unpack(directory / DATA)), feed, chunks)
         return volume
 
 
@@ -165,21 +164,3 @@ def _something(feed: Feed) -> Iterator[bytes]:
         yield chunk
     if not count:
         raise InvalidArgument("the archive is empty: no tar archive")
-
-
-async def _fed(
-    work: Coroutine[Any, Any, _Result] | asyncio.Future[_Result], feed: Feed, chunks: AsyncIterable[bytes]
-) -> _Result:
-    """Return what `work` does with all chunks; whoever stops sending them fails it."""
-    task = asyncio.ensure_future(work)
-    try:
-        with suppress(FeedStopped):  # the thread has failed, or has read all that it wants
-            async for chunk in chunks:
-                await feed.put(chunk)
-            feed.end()
-    except BaseException:
-        feed.stop()
-        with suppress(BaseException):
-            await task
-        raise
-    return await task
